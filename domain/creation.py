@@ -1,0 +1,200 @@
+"""Creating an action: who may, which policy applies, and what is frozen from then on."""
+
+from datetime import timedelta
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from domain import messages, policy, quorum, voting
+from domain.keys import Scope
+from domain.messages import CreateAction, Message, Outcome, Receipt, canonical
+from domain.policy import ActionType, Risk, RiskName, Rules, Versioned
+from domain.quorum import Requirement
+from domain.refusals import Code, Refusal
+from domain.trail import EventName
+from domain.world import Action, World
+
+CREATOR_ROLES = frozenset({"ops_admin", "finance_ops", "pay_admin"})
+"""One of these is needed to create an action as a person."""
+
+
+def create(world: World, message: Message, body: CreateAction) -> Receipt | Refusal:
+    """Make the action that a message asks for, and count the votes that were parked for it."""
+    action_id = messages.action_id(message.issuer, body.idempotency_key, message.jti)
+    if (existing := world.actions.get(action_id)) is not None:
+        return _again(existing, body)
+    if (refusal := _out_of_scope(message.scope, body) or _creator_refusal(world, message.scope, body)) is not None:
+        return refusal
+    action_type = world.definitions.action_types_in_force.get(body.action_type)
+    if action_type is None:
+        return Refusal(Code.UNKNOWN_ACTION_TYPE, f"It asks for {body.action_type!r}.")
+    target = _target(action_type.definition, body)
+    if isinstance(target, Refusal):
+        return target
+    risk_level = _risk_level(action_type.definition, body)
+    chosen = policy.choose(world.definitions, _facts(body, target, risk_level))
+    if isinstance(chosen, Refusal):
+        return chosen
+    action = _action(world, message, body, action_id, action_type, target, risk_level, chosen)
+    action = world.note(action, EventName.CREATED, body.created_by, _created(action))
+    voting.settle(world, action)
+    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.", action_id=action_id)
+
+
+def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
+    if existing.body_sha256 != _body_sha256(body):
+        return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {existing.id}.")
+    return Receipt(Outcome.DUPLICATE, f"This asks for action {existing.id} again.", action_id=existing.id)
+
+
+def _body_sha256(body: CreateAction) -> bytes:
+    return sha256(canonical(body.model_dump(mode="json", exclude_unset=True))).digest()
+
+
+def _out_of_scope(scope: Scope, body: CreateAction) -> Refusal | None:
+    for kind, allowed, wanted in (
+        ("origin", scope.origins, body.origin),
+        ("action type", scope.action_types, body.action_type),
+    ):
+        if not Scope.allows(allowed, wanted):
+            return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the {kind} {wanted!r}.")
+    return None
+
+
+def _creator_refusal(world: World, scope: Scope, body: CreateAction) -> Refusal | None:
+    """People need a role that the key may speak for; machines are bounded by their key's scope alone.
+
+    The ops console speaks for people only. Elsewhere the creator is a person if the directory knows one of that name.
+    """
+    held = world.directory.roles_of(body.created_by, world.now)
+    if body.origin != "ops_ui" and not held:
+        return None
+    if any(Scope.allows(scope.roles, role) for role in held & CREATOR_ROLES):
+        return None
+    return Refusal(Code.CREATOR_NOT_ALLOWED, f"{body.created_by!r} needs one of {', '.join(sorted(CREATOR_ROLES))}.")
+
+
+def _target(action_type: ActionType, body: CreateAction) -> tuple[str | None, str | None] | Refusal:
+    """The target that the params name, where the action type says which param that is; else the message's own."""
+    named = (body.target_tenant_type, body.target_tenant_id)
+    if action_type.target is None:
+        return named
+    tenant_id = body.params.get(action_type.target.param)
+    if not isinstance(tenant_id, str) or not tenant_id:
+        return Refusal(Code.TARGET_MISMATCH, f"params.{action_type.target.param} must name the target, as text.")
+    derived = (action_type.target.tenant_type, tenant_id)
+    if any(given not in (None, right) for given, right in zip(named, derived, strict=True)):
+        return Refusal(Code.TARGET_MISMATCH, f"Its params name {derived[0]} {derived[1]!r}.")
+    return derived
+
+
+def _risk_level(action_type: ActionType, body: CreateAction) -> RiskName:
+    return max(action_type.minimum_risk_level, body.risk_level or "low", key=lambda name: Risk[name])
+
+
+def _facts(body: CreateAction, target: tuple[str | None, str | None], risk_level: RiskName) -> dict[str, Any]:
+    facts = {
+        "action_type": body.action_type,
+        "origin": body.origin,
+        "risk_level": risk_level,
+        "target_tenant_type": target[0],
+        "target_tenant_id": target[1],
+        "created_by": body.created_by,
+        "params": body.params,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _requirement(world: World, rules: Rules, excluded: set[str]) -> Requirement:
+    return Requirement(
+        tree=quorum.freeze(rules.tree, world.directory, world.now),
+        required_ratio=rules.required_ratio,
+        escalation=rules.escalation,
+        excluded=tuple(sorted(excluded)),
+    )
+
+
+def _action(
+    world: World,
+    message: Message,
+    body: CreateAction,
+    action_id: UUID,
+    action_type: Versioned[ActionType],
+    target: tuple[str | None, str | None],
+    risk_level: RiskName,
+    chosen: Versioned[policy.Policy],
+) -> Action:
+    rules = chosen.definition.policy
+    excluded = {name for name in (body.created_by, body.triggered_by, target[1]) if name is not None}
+    frozen: dict[str, Any] = {
+        "id": action_id,
+        "issuer": message.issuer,
+        "idempotency_key": body.idempotency_key,
+        "origin": body.origin,
+        "action_type": body.action_type,
+        "action_type_version": action_type.version,
+        "params": body.params,
+        "target_tenant_type": target[0],
+        "target_tenant_id": target[1],
+        "risk_level": risk_level,
+        "created_by": body.created_by,
+        "triggered_by": body.triggered_by,
+        "policy_name": chosen.definition.name,
+        "policy_version": chosen.version,
+        "requirement": _requirement(world, rules, excluded),
+        "required_quorum": rules.required_quorum,
+        "required_ratio": rules.required_ratio,
+        "timeout_seconds": rules.timeout_seconds,
+        "escalation_role": rules.escalation_role,
+        "auto_execute": policy.effective_auto_execute(rules.auto_execute, body.auto_execute),
+        "execute_within_seconds": rules.execute_within_seconds,
+    }
+    expires_at = world.now + timedelta(seconds=rules.timeout_seconds)
+    return Action(
+        **frozen,
+        content_hash=sha256(canonical(as_json(frozen))).digest(),
+        body_sha256=_body_sha256(body),
+        created_at=world.now,
+        updated_at=world.now,
+        expires_at=expires_at,
+        due_at=expires_at,
+    )
+
+
+def as_json(frozen: dict[str, Any]) -> dict[str, Any]:
+    """The frozen content of an action as JSON: what `content_hash` is the SHA-256 of, in canonical bytes."""
+
+    def plain(value: Any) -> Any:
+        match value:
+            case Requirement():
+                return value.model_dump(mode="json", exclude={"steps_reached"})
+            case UUID() | Decimal():
+                return str(value)
+            case _:
+                return value
+
+    return {name: plain(value) for name, value in frozen.items()}
+
+
+def _created(action: Action) -> dict[str, Any]:
+    """The data of the created event: enough to tell the whole action again without its row."""
+    names = (
+        "issuer",
+        "idempotency_key",
+        "origin",
+        "action_type",
+        "action_type_version",
+        "params",
+        "target_tenant_type",
+        "target_tenant_id",
+        "risk_level",
+        "triggered_by",
+        "policy_name",
+        "policy_version",
+        "requirement",
+        "timeout_seconds",
+        "auto_execute",
+        "execute_within_seconds",
+    )
+    return as_json({name: getattr(action, name) for name in names}) | {"content_hash": action.content_hash.hex()}

@@ -1,0 +1,47 @@
+"""What the passing of time does to an action that waits for people."""
+
+from datetime import timedelta
+
+from domain.lifecycle import OPEN, Status
+from domain.trail import EventName, timestamp
+from domain.world import ENGINE, Action, World
+
+
+def enforce(world: World, action: Action) -> Action:
+    """Expire or escalate an action whose deadline has passed by the world's clock; otherwise leave it.
+
+    A step's time runs from the deadline before it and not from when a sweep noticed, so that the result is the same
+    whenever somebody looks.
+    """
+    while action.status in OPEN and action.expires_at <= world.now:
+        if action.steps_reached < len(action.requirement.escalation):
+            action = _escalate(world, action)
+        else:
+            data = {"was": action.status, "deadline": timestamp(action.expires_at)}
+            action = world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
+    if action.status is Status.APPROVED and action.next_attempt_at is None:
+        return _lapse(world, action)
+    return action
+
+
+def _lapse(world: World, action: Action) -> Action:
+    """Expire an approval that nobody used in time."""
+    if action.due_at is None or action.due_at > world.now:
+        return action
+    data = {"was": action.status, "deadline": timestamp(action.due_at)}
+    return world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
+
+
+def _escalate(world: World, action: Action) -> Action:
+    step = action.requirement.escalation[action.steps_reached]
+    deadline = action.expires_at + timedelta(seconds=step.timeout_seconds)
+    return world.note(
+        action,
+        EventName.ESCALATED,
+        ENGINE,
+        {"role": step.role, "deadline": timestamp(deadline)},
+        status=Status.ESCALATED,
+        steps_reached=action.steps_reached + 1,
+        expires_at=deadline,
+        due_at=deadline,
+    )

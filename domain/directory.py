@@ -1,0 +1,54 @@
+"""Who holds which role, and since when: the engine's own view of the company's directory.
+
+Roles come from here and never from the message of the person who claims them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role that a person holds from `starts_at` until just before `ends_at` (for ever when that is None)."""
+
+    person: str
+    role: str
+    starts_at: datetime
+    ends_at: datetime | None = None
+
+    def held_at(self, at: datetime) -> bool:
+        """Whether the role is held at this moment."""
+        return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The grants that a decision looks at."""
+
+    grants: tuple[Grant, ...] = ()
+
+    @classmethod
+    def of(cls, grants: Iterable[Grant]) -> "Directory":
+        """A directory of these grants, in any order."""
+        return cls(tuple(grants))
+
+    @cached_property
+    def _by_person(self) -> dict[str, list[Grant]]:
+        index: dict[str, list[Grant]] = {}
+        for grant in self.grants:
+            index.setdefault(grant.person, []).append(grant)
+        return index
+
+    def roles_of(self, person: str, at: datetime) -> frozenset[str]:
+        """The roles a person holds at a moment; none for a stranger."""
+        return frozenset(grant.role for grant in self._by_person.get(person, ()) if grant.held_at(at))
+
+    def knows(self, person: str, at: datetime) -> bool:
+        """Whether the person holds any role at all at a moment."""
+        return bool(self.roles_of(person, at))
+
+    def holders(self, role: str, at: datetime) -> frozenset[str]:
+        """Everybody who holds a role at a moment, of those in this directory."""
+        return frozenset(grant.person for grant in self.grants if grant.role == role and grant.held_at(at))

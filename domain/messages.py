@@ -1,0 +1,288 @@
+"""What producers say and what the engine answers: message bodies, messages, receipts.
+
+The bodies have the fields of the spec's examples, under the same names. A message is what a verified envelope carries; a
+receipt is the one answer that a message ever gets.
+"""
+
+import json
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid5
+
+import rfc8785
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+
+from domain.keys import Scope
+from domain.policy import RiskName
+from domain.quorum import Choice, Name
+from domain.refusals import Code, Refusal
+
+MAX_BYTES = 32 * 1024
+MAX_DEPTH = 32
+MAX_INTEGER = 2**53 - 1
+"""The largest integer that every JSON reader holds exactly (RFC 8259 section 6, RFC 8785)."""
+
+LIFETIME_SECONDS = 7 * 86_400
+CLOCK_TOLERANCE_SECONDS = 30
+
+_ACTION_IDS = UUID("3f0a4b5e-8a67-5b8e-9a55-0d8c0c6f2b11")
+
+
+def action_id(issuer: str, idempotency_key: str | None, jti: str) -> UUID:
+    """The id of the action that a CreateAction makes: known to its producer at once, and nobody else's to take.
+
+    UUIDv5 over the JSON `[issuer, "key" | "jti", value]`, so that equal keys of different issuers never meet.
+    """
+    source = ("jti", jti) if idempotency_key is None else ("key", idempotency_key)
+    return uuid5(_ACTION_IDS, json.dumps([issuer, *source], ensure_ascii=False, separators=(",", ":")))
+
+
+def canonical(value: Any) -> bytes:
+    """The one spelling of a JSON value that is hashed and signed (RFC 8785); raises ValueError for what has none."""
+    return rfc8785.dumps(value)
+
+
+def _only_text(value: Any) -> Any:
+    if not isinstance(value, str | datetime):
+        raise ValueError("expected a time as text, such as 2025-11-12T10:00:00Z")  # noqa: TRY004 - pydantic reads ValueError
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_only_text)]
+Text = Annotated[str, Field(max_length=4000, strict=True)]
+Key = Annotated[str, Field(min_length=1, max_length=300, strict=True)]
+
+
+class Body(BaseModel):
+    """What a message says; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CreateAction(Body):
+    """Ask for an operation; the spec's createOpsAction. Who must agree is the policy's to say, not the message's."""
+
+    idempotency_key: Key | None = None
+    origin: Literal["sira", "system", "ops_ui", "module", "alert"]
+    action_type: Name
+    params: dict[str, JsonValue]
+    target_tenant_type: Name | None = None
+    target_tenant_id: Name | None = None
+    risk_level: RiskName | None = None
+    auto_execute: Annotated[bool, Field(strict=True)] | None = None
+    created_by: Name
+    triggered_by: Name | None = None
+
+
+class CastVote(Body):
+    """Say yes, no or nothing to an action; `voter_roles` is a claim that the directory must bear out."""
+
+    action_id: UUID
+    voter_id: Name
+    voter_roles: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
+    vote: Choice
+    comment: Text | None = None
+    cast_at: Moment | None = None
+    content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    metadata: dict[str, JsonValue] = {}
+
+
+class ExecuteAction(Body):
+    """Have an approved action executed now."""
+
+    action_id: UUID
+    executed_by: Name
+
+
+class PersonGrant(Body):
+    """A role that the person holds; without bounds, from now on."""
+
+    role: Name
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+
+
+class Person(Body):
+    """Somebody who works here, with the roles they hold."""
+
+    id: Name
+    name: Text | None = None
+    grants: Annotated[tuple[PersonGrant, ...], Field(max_length=100)] = ()
+
+
+class SyncDirectory(Body):
+    """The whole directory as it is now; who or what is missing from it ends. Only higher `snapshot`s are taken."""
+
+    snapshot: Annotated[int, Field(ge=1, le=MAX_INTEGER, strict=True)]
+    people: Annotated[tuple[Person, ...], Field(min_length=1)]
+
+
+AnyBody = CreateAction | CastVote | ExecuteAction | SyncDirectory
+
+BODIES: dict[str, type[AnyBody]] = {
+    body.__name__: body for body in (CreateAction, CastVote, ExecuteAction, SyncDirectory)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message whose signature was verified: somebody known did send this. `body` may still be a refusal."""
+
+    content_sha256: bytes
+    token: str
+    issuer: str
+    jti: str
+    kid: str
+    type: str
+    audience: str
+    issued_at: datetime
+    expires_at: datetime
+    scope: Scope
+    body: AnyBody | Refusal
+
+    @property
+    def action_id(self) -> UUID | None:
+        """The action that this message makes or concerns."""
+        match self.body:
+            case CreateAction(idempotency_key=key):
+                return action_id(self.issuer, key, self.jti)
+            case CastVote() | ExecuteAction():
+                return self.body.action_id
+            case _:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class Unopened:
+    """Something on the queue that nobody is known to have sent; `excerpt` is its beginning, for whoever looks into it."""
+
+    content_sha256: bytes
+    refusal: Refusal
+    excerpt: str
+
+
+class Outcome(StrEnum):
+    """What became of a message."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    PARKED = "parked"
+    QUARANTINED = "quarantined"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The one answer to a message: what became of it, a stable code where it was not applied, and a sentence for people."""
+
+    outcome: Outcome
+    sentence: str
+    code: Code | None = None
+    action_id: UUID | None = None
+    content_sha256: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def refused(cls, refusal: Refusal, action_id: UUID | None = None) -> "Receipt":
+        """The receipt of a refusal."""
+        return cls(Outcome.REFUSED, refusal.sentence, refusal.code, action_id)
+
+
+def parse_body(type_name: str, body: Any) -> AnyBody | Refusal:
+    """The body of a message of this type, or why it has not its form; the sentence names fields, never values."""
+    model = BODIES.get(type_name)
+    if model is None:
+        return Refusal(Code.UNKNOWN_TYPE, f"Known are {', '.join(BODIES)}.")
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        problems = (
+            f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False, include_context=False)
+        )
+        return Refusal(Code.INVALID_BODY, "; ".join(list(problems)[:5]))
+
+
+def parse_json(data: bytes) -> Any:
+    """JSON that every reader and Postgres's jsonb understand alike; raises ValueError naming what is wrong.
+
+    Refused: more than 32 KiB, deeper than 32, duplicate keys, NaN and infinities, numbers beyond 2^53, the character
+    with code 0, and lone surrogates.
+    """
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"longer than {MAX_BYTES} bytes")
+    text = data.decode()  # UnicodeDecodeError is a ValueError
+    _check_depth(text)
+    value = json.loads(
+        text,
+        object_pairs_hook=_object,
+        parse_constant=_no_constant,
+        parse_int=_bounded_int,
+        parse_float=_bounded_float,
+    )
+    _check_text(value)
+    return value
+
+
+def _check_depth(text: str) -> None:
+    """Count brackets before parsing, so that no parser recurses on a stranger's word."""
+    depth, in_string, escaped = 0, False, False
+    for character in text:
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        elif character in "]}":
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return result
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _bounded_int(text: str) -> int:
+    if len(text) > len(str(-MAX_INTEGER)) or abs(value := int(text)) > MAX_INTEGER:
+        raise ValueError("an integer beyond 2^53, which not every reader holds exactly")
+    return value
+
+
+def _bounded_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value) or abs(value) > MAX_INTEGER:
+        raise ValueError("a number beyond 2^53, which not every reader holds exactly")
+    return value
+
+
+def _check_text(value: Any) -> None:
+    match value:
+        case str():
+            if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+                raise ValueError("text with \\u0000 or half a surrogate pair, which the database cannot hold")
+        case list():
+            for item in value:
+                _check_text(item)
+        case dict():
+            for key, item in value.items():
+                _check_text(key)
+                _check_text(item)
+
+
+def content_sha256(data: bytes) -> bytes:
+    """The hash under which a token, or a queue entry that holds none, is recorded."""
+    return sha256(data).digest()

@@ -1,0 +1,222 @@
+"""Policies and action types: what is defined, which policy an action falls under, and what is frozen into the action."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import IntEnum
+from functools import cached_property
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from domain import criteria as matching
+from domain import quorum
+from domain.quorum import EscalationStep, Name, Tree
+from domain.refusals import Code, Refusal
+
+DAY_SECONDS = 86_400
+
+FIELDS = frozenset(
+    {"action_type", "origin", "risk_level", "target_tenant_type", "target_tenant_id", "created_by", "params"}
+)
+"""The fields of an action that criteria may look at; `params` with any path below it."""
+
+
+class Risk(IntEnum):
+    """Risk levels in their order; a message can raise its action type's level and never lower it."""
+
+    low = 0
+    medium = 1
+    high = 2
+    critical = 3
+
+
+RiskName = Literal["low", "medium", "high", "critical"]
+
+
+class Definition(BaseModel):
+    """A version of something that people define; frozen, and refused when it has a field that nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+
+
+class Rules(BaseModel):
+    """What a policy asks for: the `policy` object of the spec, with its defaults.
+
+    `auto_execute` None means the policy is silent and the message's own wish counts. `execute_within_seconds` is how long
+    an approval is good for when nobody asks for the execution.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    required_quorum: dict[str, Any]
+    required_ratio: Annotated[Decimal, Field(ge=Decimal("0.5"), le=1)] = Decimal("0.60")
+    timeout_seconds: Annotated[int, Field(gt=0, strict=True)] = DAY_SECONDS
+    escalation_role: Name | None = None
+    auto_execute: Annotated[bool, Field(strict=True)] | None = None
+    execute_within_seconds: Annotated[int, Field(gt=0, strict=True)] = DAY_SECONDS
+
+    @field_validator("required_quorum")
+    @classmethod
+    def _quorum_is_understood(cls, value: dict[str, Any]) -> dict[str, Any]:
+        quorum.parse(value)
+        return value
+
+    @cached_property
+    def tree(self) -> Tree | None:
+        """The quorum tree; None where the policy says that nobody need approve."""
+        return quorum.parse(self.required_quorum)
+
+    @property
+    def escalation(self) -> tuple[EscalationStep, ...]:
+        """The escalation steps, each with a deadline as long as the policy's own."""
+        if self.escalation_role is None:
+            return ()
+        return (EscalationStep(role=self.escalation_role, timeout_seconds=self.timeout_seconds),)
+
+
+class Policy(Definition):
+    """For which actions (`criteria`) who must agree (`policy`); the highest `priority` wins, ties by name."""
+
+    description: str = ""
+    criteria: dict[str, Any]
+    policy: Rules
+    priority: Annotated[int, Field(strict=True)] = 100
+    enabled: Annotated[bool, Field(strict=True)] = True
+    created_by: str | None = None
+    updated_by: str | None = None
+
+    @model_validator(mode="after")
+    def _criteria_are_understood(self) -> Self:
+        for condition in self.parsed_criteria.conditions:
+            root, _, below = condition.path.partition(".")
+            if root not in FIELDS or (below and root != "params"):
+                raise ValueError(
+                    f"criteria: an action has no field {condition.path!r}; it has {', '.join(sorted(FIELDS))}"
+                )
+            if root == "risk_level" and condition.operator in {"$gt", "$gte", "$lt", "$lte"}:
+                raise ValueError("criteria: risk levels are names and have no order here; list them with $in")
+        return self
+
+    @cached_property
+    def parsed_criteria(self) -> matching.Criteria:
+        """The criteria, understood."""
+        return matching.parse(self.criteria)
+
+
+class Target(BaseModel):
+    """Where an action type's target comes from: the kind of tenant, and the param that holds its id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant_type: Name
+    param: Name
+
+
+class ActionType(Definition):
+    """An operation that can be asked for: how risky it is, whom it concerns, and which service makes it happen.
+
+    The address of `service` is configured where the worker runs, so that one definition serves every installation.
+    `max_attempts` counts calls; the pause before the nth retry is `retry_base_seconds` × 2ⁿ⁻¹.
+    """
+
+    minimum_risk_level: RiskName = "medium"
+    target: Target | None = None
+    service: Name
+    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")]
+    guarantee: Literal["deduplicates"] = "deduplicates"
+    timeout_seconds: Annotated[int, Field(gt=0, le=300, strict=True)] = 10
+    max_attempts: Annotated[int, Field(ge=1, le=50, strict=True)] = 5
+    retry_base_seconds: Annotated[int, Field(gt=0, le=3600, strict=True)] = 2
+
+
+DEFAULT_POLICY = Policy.model_validate(
+    {
+        "name": "Default",
+        "description": "Two ops_admin, wherever no other policy matches.",
+        "criteria": {},
+        "policy": {
+            "required_quorum": {"type": "role", "value": {"role": "ops_admin", "min_votes": 2}},
+            "auto_execute": False,
+        },
+    }
+)
+"""In force when nothing matches; its version is 0 because nobody defined it."""
+
+
+T = TypeVar("T", bound=Definition)
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned(Generic[T]):
+    """A definition and which version of it this is, counted from 1."""
+
+    version: int
+    definition: T
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Every version of every definition; the newest of a name is in force."""
+
+    policies: tuple[Versioned[Policy], ...] = ()
+    action_types: tuple[Versioned[ActionType], ...] = ()
+
+    @cached_property
+    def policies_in_force(self) -> tuple[Versioned[Policy], ...]:
+        """Enabled newest versions, in the order in which they are asked."""
+        enabled = (policy for policy in _newest(self.policies).values() if policy.definition.enabled)
+        return tuple(sorted(enabled, key=lambda policy: (-policy.definition.priority, policy.definition.name)))
+
+    @cached_property
+    def action_types_in_force(self) -> Mapping[str, Versioned[ActionType]]:
+        """The newest version of each action type, by name."""
+        return _newest(self.action_types)
+
+    @cached_property
+    def pool_roles(self) -> frozenset[str]:
+        """Roles of which a policy asks for a percentage, and whose holders must therefore all be known."""
+        trees = (policy.definition.policy.tree for policy in self.policies_in_force)
+        return frozenset(role for tree in trees for role in quorum.pool_roles(tree))
+
+    def action_type(self, name: str, version: int) -> ActionType:
+        """The version of an action type that an action was created with; it exists, as versions are never deleted."""
+        return next(
+            item.definition for item in self.action_types if (item.definition.name, item.version) == (name, version)
+        )
+
+
+def _newest(items: Iterable[Versioned[T]]) -> dict[str, Versioned[T]]:
+    newest: dict[str, Versioned[T]] = {}
+    for item in items:
+        known = newest.get(item.definition.name)
+        if known is None or known.version < item.version:
+            newest[item.definition.name] = item
+    return newest
+
+
+def choose(definitions: Definitions, facts: Mapping[str, Any]) -> Versioned[Policy] | Refusal:
+    """The policy for an action with these facts (see `FIELDS`).
+
+    The first match in force wins. A policy of higher rank that fails to match only because a value has another type than
+    it asks for makes the creation a refusal, `criteria_type_mismatch`: a weaker one must not win by a mistake.
+    """
+    for policy in definitions.policies_in_force:
+        findings = policy.definition.parsed_criteria.explain(facts)
+        mistaken = [finding for finding in findings if finding.type_mismatch]
+        if mistaken and all(finding.holds or finding.type_mismatch for finding in findings):
+            where = mistaken[0]
+            detail = f"Policy {policy.definition.name!r} compares {where.path} with {where.operator} {where.operand!r}."
+            return Refusal(Code.CRITERIA_TYPE_MISMATCH, detail)
+        if all(finding.holds for finding in findings):
+            return policy
+    return Versioned(0, DEFAULT_POLICY)
+
+
+def effective_auto_execute(policy: bool | None, message: bool | None) -> bool:
+    """Whether an approved action executes by itself: false forbids, on either side; who is silent follows the other."""
+    if policy is None:
+        return bool(message)
+    return policy and message is not False

@@ -1,0 +1,355 @@
+"""Who must agree, and whether they have: the quorum tree and `decide`.
+
+Every quorum is a tree of two nodes. `Need(count, people)` asks for that many distinct people out of a role or a list;
+`KOf(k, children)` asks for that many of its children, filled by different people. One person fills one seat.
+
+The ratio is exact (decimals, never floats). Only eligible people count: those whose grants, held at the moment of the
+decision, fill a seat of the tree or of an escalation step that was reached.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from itertools import combinations, product
+from math import ceil
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from domain.directory import Directory
+
+ANY_ROLE = "*"
+"""In `CountedVote.roles`: the key that carried the vote may speak for any role, and so for people named one by one."""
+
+Name = Annotated[str, Field(min_length=1, max_length=200, strict=True)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class People(_Frozen):
+    """The holders of a role, or people named one by one; exactly one of the two."""
+
+    role: Name | None = None
+    ids: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.role is None) == (not self.ids):
+            raise ValueError("people are either the holders of a role or a list of at least one id")
+        if len(set(self.ids)) != len(self.ids):
+            raise ValueError("a person is named twice; each can fill one seat only")
+        return self
+
+    def include(self, person: str, roles: Iterable[str]) -> bool:
+        """Whether a person with these usable roles may take a seat here."""
+        usable = frozenset(roles)
+        return self.role in usable if self.role else person in self.ids and ANY_ROLE in usable
+
+    def __str__(self) -> str:
+        return self.role or " or ".join(self.ids)
+
+
+class Need(_Frozen):
+    """`count` distinct people; with `share`, at least that part of the pool as it was at creation and as it is now."""
+
+    node: Literal["need"] = "need"
+    count: Annotated[int, Field(ge=1, le=1000, strict=True)]
+    people: People
+    share: Annotated[Decimal, Field(gt=0, le=1)] | None = None
+
+    def count_now(self, directory: Directory, now: datetime) -> int:
+        """The number of people needed now; never fewer than at creation."""
+        if self.share is None or self.people.role is None:
+            return self.count
+        return max(self.count, share_of(self.share, len(directory.holders(self.people.role, now))))
+
+
+class KOf(_Frozen):
+    """`k` of the children must be filled, each by different people."""
+
+    node: Literal["k_of"] = "k_of"
+    k: Annotated[int, Field(ge=1, strict=True)]
+    children: Annotated[tuple["Tree", ...], Field(min_length=1, max_length=8)]
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.k > len(self.children):
+            raise ValueError(f"{self.k} of {len(self.children)} can never be filled")
+        return self
+
+
+Tree = Annotated[Need | KOf, Field(discriminator="node")]
+
+
+class EscalationStep(_Frozen):
+    """A role that may decide too, once the step is reached; `min_votes` None means as many as the base tree needs."""
+
+    role: Name
+    min_votes: Annotated[int, Field(ge=1, strict=True)] | None = None
+    timeout_seconds: Annotated[int, Field(gt=0, strict=True)]
+
+
+class Requirement(_Frozen):
+    """What an action's approval takes. `tree` None means nobody's: it is approved at creation, by an explicit policy.
+
+    `excluded` are the people kept out by separation of duties: the creator, whoever triggered it, and the target.
+    `steps_reached` is how many escalation steps are open; everything else is frozen when the action is created.
+    """
+
+    tree: Tree | None
+    required_ratio: Annotated[Decimal, Field(ge=Decimal("0.5"), le=1)]
+    escalation: tuple[EscalationStep, ...] = ()
+    excluded: tuple[str, ...] = ()
+    steps_reached: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def steps(self) -> tuple[EscalationStep, ...]:
+        """The escalation steps that are open."""
+        return self.escalation[: self.steps_reached]
+
+    def seats_for(self, person: str, roles: frozenset[str]) -> bool:
+        """Whether a person with these usable roles could fill a seat of the tree or of an open step."""
+        if person in self.excluded:
+            return False
+        pools = [*(need.people for need in _needs(self.tree)), *(People(role=step.role) for step in self.steps)]
+        return any(pool.include(person, roles) for pool in pools)
+
+
+class Choice(StrEnum):
+    """What a person says; a withdrawn vote is as if it had not been cast."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    ABSTAIN = "abstain"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class CountedVote:
+    """One person's current vote; `roles` are those the person held when casting it and its key may speak for."""
+
+    person: str
+    choice: Choice
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The count of eligible votes; `quorum_satisfied` says that the approvals fill the tree."""
+
+    votes_approve: int = 0
+    votes_reject: int = 0
+    votes_abstain: int = 0
+    quorum_satisfied: bool = False
+
+    @property
+    def votes_total(self) -> int:
+        """All eligible votes, abstentions included."""
+        return self.votes_approve + self.votes_reject + self.votes_abstain
+
+    @property
+    def approval_ratio(self) -> Decimal:
+        """Approvals of approvals and rejections, to four places for people; 0 with none."""
+        decided = self.votes_approve + self.votes_reject
+        return (Decimal(self.votes_approve) / decided).quantize(Decimal("0.0001")) if decided else Decimal(0)
+
+
+class Verdict(StrEnum):
+    """What a decision comes to."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict, why, the tally, and in `missing` what an approval still lacks, in words."""
+
+    verdict: Verdict
+    reason: str
+    tally: Tally
+    missing: tuple[str, ...] = ()
+
+
+def parse(document: Any) -> Tree | None:
+    """The tree for a `required_quorum` as the spec writes it; `{"type": "none"}` gives None.
+
+    Shapes: role, percentage (of a list or a role) and specific_users. Raises ValueError (pydantic's ValidationError is
+    one) for anything else, for zero counts and for empty lists: an omitted threshold must never fail open.
+    """
+    match document:
+        case {"type": "none", **rest} if not rest:
+            return None
+        case {"type": "role", "value": {"role": role, "min_votes": count, **extra}, **rest} if not rest and not extra:
+            return Need(count=count, people=People(role=role))
+        case {"type": "specific_users", "value": {"users": [*users], **extra}, **rest} if not rest and not extra:
+            return Need(count=len(users), people=People(ids=tuple(users)))
+        case {"type": "percentage", "value": {"percentage": share, "pool": pool, **extra}, **rest} if (
+            not rest and not extra
+        ):
+            return _share_of_pool(share, pool)
+    raise ValueError(
+        "required_quorum must be a role, percentage or specific_users quorum with all its fields, or {'type': 'none'}"
+    )
+
+
+def _share_of_pool(share: Any, pool: Any) -> Need:
+    if isinstance(share, bool) or not isinstance(share, int | float | Decimal):
+        raise ValueError("percentage must be a number above 0 and at most 1")  # noqa: TRY004 - pydantic reads ValueError
+    exact = Decimal(str(share))
+    if isinstance(pool, str):
+        return Need(count=1, people=People(role=pool), share=exact)
+    if not isinstance(pool, list):
+        raise ValueError("pool must be a list of ids or the name of a role")  # noqa: TRY004 - as above
+    people = People(ids=tuple(pool))
+    return Need(count=share_of(Need(count=1, people=people, share=exact).share or exact, len(pool)), people=people)
+
+
+def pool_roles(tree: Tree | None) -> frozenset[str]:
+    """Roles whose number of holders the tree depends on."""
+    return frozenset(need.people.role for need in _needs(tree) if need.share is not None and need.people.role)
+
+
+def share_of(share: Decimal, pool_size: int) -> int:
+    """How many people a share of a pool is: rounded up, at least one."""
+    return max(1, ceil(share * pool_size))
+
+
+def freeze(tree: Tree | None, directory: Directory, now: datetime) -> Tree | None:
+    """The tree with the size of its pools as they are now: what an action keeps from its creation on."""
+    match tree:
+        case Need():
+            return tree.model_copy(update={"count": tree.count_now(directory, now)})
+        case KOf():
+            frozen = (freeze(child, directory, now) for child in tree.children)
+            return tree.model_copy(update={"children": tuple(child for child in frozen if child is not None)})
+    return None
+
+
+def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Directory, now: datetime) -> Decision:
+    """Approved, rejected or pending, from the current vote of each person; pure, and the same in any order of votes.
+
+    Approved: the approvals fill the tree and A / (A + R) ≥ required_ratio. Else rejected: all who approved or rejected,
+    taken as approvers, would fill the tree and A / (A + R) < 1 − required_ratio, or the ratio is 1 and someone rejects.
+    Else pending. An open escalation step decides beside the tree: see `_step_approves`. Votes of people who are not
+    eligible now, or excluded, count for nothing.
+    """
+    if requirement.tree is None:
+        return Decision(Verdict.APPROVED, "no_approval_required", Tally(quorum_satisfied=True))
+    current = {vote.person: vote for vote in votes}
+    usable = {person: _usable_roles(vote, directory, now) for person, vote in current.items()}
+    counted = [vote for person, vote in current.items() if requirement.seats_for(person, usable[person])]
+    approving = {vote.person: usable[vote.person] for vote in counted if vote.choice is Choice.APPROVE}
+    rejecting = {vote.person: usable[vote.person] for vote in counted if vote.choice is Choice.REJECT}
+    seatings = list(_seatings(requirement.tree, directory, now))
+    tally = Tally(
+        votes_approve=len(approving),
+        votes_reject=len(rejecting),
+        votes_abstain=sum(vote.choice is Choice.ABSTAIN for vote in counted),
+        quorum_satisfied=_fills(seatings, approving),
+    )
+    ratio = requirement.required_ratio
+    if tally.quorum_satisfied and _reaches(len(approving), len(rejecting), ratio):
+        return Decision(Verdict.APPROVED, "quorum_and_ratio_reached", tally)
+    fewest = min(len(seats) for seats in seatings)
+    for step in requirement.steps:
+        if _step_approves(step, fewest, approving, rejecting, ratio):
+            return Decision(Verdict.APPROVED, f"escalation_approved:{step.role}", tally)
+    if rejecting and ratio == 1:
+        return Decision(Verdict.REJECTED, "unanimity_required", tally)
+    if _fills(seatings, approving | rejecting) and _falls_below(len(approving), len(rejecting), 1 - ratio):
+        return Decision(Verdict.REJECTED, "quorum_voted_against", tally)
+    for step in requirement.steps:
+        if any(step.role in roles for roles in rejecting.values()) and not any(
+            step.role in roles for roles in approving.values()
+        ):
+            return Decision(Verdict.REJECTED, f"escalation_rejected:{step.role}", tally)
+    return Decision(Verdict.PENDING, "votes_missing", tally, tuple(_missing(requirement, approving, tally)))
+
+
+def _usable_roles(vote: CountedVote, directory: Directory, now: datetime) -> frozenset[str]:
+    """Roles that count for this vote: those it was cast with that are still held; `ANY_ROLE` is the key's, and stays."""
+    return vote.roles & (directory.roles_of(vote.person, now) | {ANY_ROLE})
+
+
+def _step_approves(
+    step: EscalationStep,
+    fewest: int,
+    approving: dict[str, frozenset[str]],
+    rejecting: dict[str, frozenset[str]],
+    ratio: Decimal,
+) -> bool:
+    """`min_votes` people approve, one of them at least from the step's role, with the ratio among that role's votes.
+
+    Approvals already given count, so that waiting costs nobody a second vote; the default of `min_votes`, the fewest that
+    fill the base tree, sees to it that waiting never makes it easier.
+    """
+    of_role = sum(step.role in roles for roles in approving.values())
+    against = sum(step.role in roles for roles in rejecting.values())
+    enough = len(approving) >= (step.min_votes or fewest)
+    return enough and of_role >= 1 and _reaches(of_role, against, ratio)
+
+
+def _reaches(approvals: int, rejections: int, ratio: Decimal) -> bool:
+    return approvals >= ratio * (approvals + rejections)
+
+
+def _falls_below(approvals: int, rejections: int, ratio: Decimal) -> bool:
+    return approvals < ratio * (approvals + rejections)
+
+
+def _needs(tree: Tree | None) -> Iterator[Need]:
+    match tree:
+        case Need():
+            yield tree
+        case KOf():
+            for child in tree.children:
+                yield from _needs(child)
+
+
+def _seatings(tree: Tree, directory: Directory, now: datetime) -> Iterator[tuple[People, ...]]:
+    """Every way to fill the tree, as the list of seats it takes."""
+    match tree:
+        case Need():
+            yield (tree.people,) * tree.count_now(directory, now)
+        case KOf():
+            for chosen in combinations(tree.children, tree.k):
+                for parts in product(*(tuple(_seatings(child, directory, now)) for child in chosen)):
+                    yield tuple(seat for part in parts for seat in part)
+
+
+def _fills(seatings: Sequence[tuple[People, ...]], people: dict[str, frozenset[str]]) -> bool:
+    return any(_all_seated(seats, people) for seats in seatings)
+
+
+def _all_seated(seats: tuple[People, ...], people: dict[str, frozenset[str]]) -> bool:
+    """Whether the seats can be given to different people: augmenting paths in the graph of seats and people."""
+    if len(seats) > len(people):
+        return False
+    seated: dict[str, int] = {}
+
+    def seat(number: int, tried: set[str]) -> bool:
+        for person, roles in people.items():
+            if person not in tried and seats[number].include(person, roles):
+                tried.add(person)
+                if person not in seated or seat(seated[person], tried):
+                    seated[person] = number
+                    return True
+        return False
+
+    return all(seat(number, set()) for number in range(len(seats)))
+
+
+def _missing(requirement: Requirement, approving: dict[str, frozenset[str]], tally: Tally) -> Iterator[str]:
+    if tally.quorum_satisfied:
+        yield f"an approval ratio of {requirement.required_ratio}"
+        return
+    for need in _needs(requirement.tree):
+        given = sum(need.people.include(person, roles) for person, roles in approving.items())
+        if given < need.count:
+            yield f"{need.count - given} more of {need.people}"

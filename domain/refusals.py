@@ -1,0 +1,112 @@
+"""Why the engine says no: every stable code with its sentence.
+
+A refusal is a value, not an exception: raising would roll back the record of the message that was refused. Callers may
+rely on the codes; the sentences are for people.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """A stable reason for a refusal or a quarantine; its value is what callers see."""
+
+    # What cannot be opened: quarantined, because nothing in it can be believed.
+    MALFORMED_ENTRY = "malformed_entry"
+    MALFORMED_ENVELOPE = "malformed_envelope"
+    UNKNOWN_KEY = "unknown_key"
+    KEY_NOT_VALID = "key_not_valid"
+    BAD_SIGNATURE = "bad_signature"
+    DEAD_LETTER = "dead_letter"
+
+    # The envelope.
+    IDENTITY_CONFLICT = "identity_conflict"
+    WRONG_AUDIENCE = "wrong_audience"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    LIFETIME_TOO_LONG = "lifetime_too_long"
+    UNKNOWN_TYPE = "unknown_type"
+    INVALID_BODY = "invalid_body"
+    OUT_OF_SCOPE = "out_of_scope"
+
+    # Creating.
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    UNKNOWN_ACTION_TYPE = "unknown_action_type"
+    TARGET_MISMATCH = "target_mismatch"
+    CRITERIA_TYPE_MISMATCH = "criteria_type_mismatch"
+    CREATOR_NOT_ALLOWED = "creator_not_allowed"
+
+    # Voting.
+    UNKNOWN_ACTION = "unknown_action"
+    ACTION_CLOSED = "action_closed"
+    SEPARATION_OF_DUTIES = "separation_of_duties"
+    ROLE_NOT_HELD = "role_not_held"
+    NOT_ELIGIBLE = "not_eligible"
+    CONTENT_HASH_MISMATCH = "content_hash_mismatch"
+    CAST_IN_FUTURE = "cast_in_future"
+    SUPERSEDED = "superseded"
+
+    # Executing.
+    EXECUTOR_NOT_ALLOWED = "executor_not_allowed"
+    NOT_APPROVED = "not_approved"
+    ALREADY_STARTED = "already_started"
+    STALE_TOKEN = "stale_token"  # noqa: S105 - a fencing token, not a secret
+    NOT_DUE = "not_due"
+
+    # The directory.
+    STALE_SNAPSHOT = "stale_snapshot"
+
+
+SENTENCES: dict[Code, str] = {
+    Code.MALFORMED_ENTRY: "The queue entry is not a dramatiq message for the actor receive with one token.",
+    Code.MALFORMED_ENVELOPE: "The token is not a signed envelope as docs and producer make it.",
+    Code.UNKNOWN_KEY: "No key of this id is registered; register it with `ops-approval keys create`.",
+    Code.KEY_NOT_VALID: "The key that signed this is revoked, or outside the time for which it is valid.",
+    Code.BAD_SIGNATURE: "The signature does not fit the content and the key.",
+    Code.DEAD_LETTER: "The database refused the data of this message, whatever else was in its batch.",
+    Code.IDENTITY_CONFLICT: "Another message with the same issuer and jti came first; give every message its own jti.",
+    Code.WRONG_AUDIENCE: "The message is addressed to another installation.",
+    Code.EXPIRED: "The message came after its exp; sign it again if it is still wanted.",
+    Code.NOT_YET_VALID: "The message is dated in the future; check the producer's clock.",
+    Code.LIFETIME_TOO_LONG: "A message may live for at most 7 days (exp minus iat).",
+    Code.UNKNOWN_TYPE: "There is no message of this type.",
+    Code.INVALID_BODY: "The body does not have the form of its message type.",
+    Code.OUT_OF_SCOPE: "The key is not allowed to send this.",
+    Code.IDEMPOTENCY_CONFLICT: "An action with this idempotency key exists and was asked for with another body.",
+    Code.UNKNOWN_ACTION_TYPE: "No action type of this name is defined.",
+    Code.TARGET_MISMATCH: "The target named in the message is not the one that its params name.",
+    Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
+    Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
+    Code.UNKNOWN_ACTION: "There is no action of this id.",
+    Code.ACTION_CLOSED: "The action can no longer be voted on.",
+    Code.SEPARATION_OF_DUTIES: "Who created, triggered or is the target of an action does not vote on it.",
+    Code.ROLE_NOT_HELD: "The message claims a role that the directory does not give to this person.",
+    Code.NOT_ELIGIBLE: "This person's vote could fill no seat of the action's requirement.",
+    Code.CONTENT_HASH_MISMATCH: "The vote is for other content than the action has; read the action again.",
+    Code.CAST_IN_FUTURE: "A vote cannot be cast after its message was issued.",
+    Code.SUPERSEDED: "A later vote of the same person is already counted.",
+    Code.EXECUTOR_NOT_ALLOWED: "The executor holds none of the roles that may execute actions.",
+    Code.NOT_APPROVED: "Only an approved action can be executed.",
+    Code.ALREADY_STARTED: "The execution of this action has already been asked for.",
+    Code.STALE_TOKEN: "A newer attempt has taken over; this one changes nothing.",
+    Code.NOT_DUE: "Nothing is due for this action.",
+    Code.STALE_SNAPSHOT: "A snapshot of the directory with this or a higher number is already in force.",
+}
+
+QUARANTINING = frozenset(
+    {Code.MALFORMED_ENTRY, Code.MALFORMED_ENVELOPE, Code.UNKNOWN_KEY, Code.KEY_NOT_VALID, Code.BAD_SIGNATURE}
+)
+"""Codes of what could not be opened: nobody is known to have sent it, so it has no receipt under an identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A no with its stable code; `detail` adds what this message in particular got wrong."""
+
+    code: Code
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What a person reads: the code's sentence and the detail."""
+        return f"{SENTENCES[self.code]} {self.detail}".strip()

@@ -1,0 +1,164 @@
+"""Voting and deciding: whose vote counts, and what the votes come to."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from domain import deadlines, quorum
+from domain.keys import Scope
+from domain.lifecycle import OPEN, Status
+from domain.messages import CastVote, Message, Outcome, Receipt
+from domain.quorum import ANY_ROLE, Choice, Decision, Verdict
+from domain.refusals import Code, Refusal
+from domain.trail import EventName, timestamp
+from domain.world import ENGINE, Action, Vote, World
+
+
+def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
+    """Count a vote, or park it until its action comes, and decide if that decides.
+
+    A person's vote with the latest `cast_at` is the one that counts, in whatever order they arrive; ties by jti.
+    """
+    action = world.actions.get(body.action_id)
+    if action is None:
+        world.parked.setdefault(body.action_id, []).append(message)
+        return Receipt(Outcome.PARKED, "The vote waits for its action to be created.", action_id=body.action_id)
+    action = deadlines.enforce(world, action)
+    roles = _usable_roles(world, message, body)
+    if (refusal := _refusal(world, action, message, body, roles)) is not None:
+        return refusal
+    cast = _vote(world, message, body, roles)
+    previous = world.votes.get(action.id, {}).get(body.voter_id)
+    if previous is not None and (previous.cast_at, previous.jti) >= (cast.cast_at, cast.jti):
+        return Refusal(Code.SUPERSEDED)
+    world.put_vote(cast)
+    status = Status.PENDING_APPROVAL if action.status is Status.REQUESTED else action.status
+    action = world.note(action, EventName.VOTED, body.voter_id, _voted(cast), status=status)
+    action = decide(world, action)
+    return Receipt(Outcome.APPLIED, f"The vote is counted; the action is {action.status}.", action_id=action.id)
+
+
+def settle(world: World, action: Action) -> Action:
+    """Decide a new action that needs nobody's approval, then count the votes that came before it."""
+    if action.requirement.tree is None:
+        action = decide(world, action)
+    answer: Receipt | Refusal
+    for message in sorted(world.parked.pop(action.id, ()), key=lambda parked: (parked.issued_at, parked.jti)):
+        match message.body:
+            case CastVote() as body:
+                answer = vote(world, message, body)
+            case Refusal() as refusal:
+                answer = refusal
+            case _:
+                continue  # nothing but votes is ever parked
+        receipt = Receipt.refused(answer, action.id) if isinstance(answer, Refusal) else answer
+        record = world.records[message.content_sha256]
+        world.put_record(replace(record, outcome=receipt.outcome, code=receipt.code, sentence=receipt.sentence))
+    return world.actions[action.id]
+
+
+def decide(world: World, action: Action) -> Action:
+    """Bring the tally up to date and, if the votes decide, approve or reject the action."""
+    votes = [cast.counted for cast in world.votes.get(action.id, {}).values()]
+    decision = quorum.decide(action.live_requirement, votes, world.directory, world.now)
+    action = world.tally(action, decision.tally)
+    match decision.verdict:
+        case Verdict.APPROVED:
+            return _approve(world, action, decision)
+        case Verdict.REJECTED:
+            data = _decided(world, action, decision)
+            return world.note(
+                action, EventName.REJECTED, ENGINE, data, status=Status.REJECTED, decided_at=world.now, due_at=None
+            )
+        case Verdict.PENDING:
+            return action
+
+
+def _approve(world: World, action: Action, decision: Decision) -> Action:
+    """Approve; an action that executes by itself is due at once, any other when its approval runs out."""
+    changes: dict[str, Any] = {"due_at": world.now + timedelta(seconds=action.execute_within_seconds)}
+    if action.auto_execute:
+        changes = {"due_at": world.now, "next_attempt_at": world.now, "executed_by": ENGINE}
+    data = _decided(world, action, decision)
+    return world.note(action, EventName.APPROVED, ENGINE, data, status=Status.APPROVED, decided_at=world.now, **changes)
+
+
+def _usable_roles(world: World, message: Message, body: CastVote) -> frozenset[str]:
+    """The voter's roles that the key may speak for; `ANY_ROLE` beside them if the key is not bound to roles at all."""
+    held = world.directory.roles_of(body.voter_id, world.now)
+    usable = frozenset(role for role in held if Scope.allows(message.scope.roles, role))
+    return usable | {ANY_ROLE} if ANY_ROLE in message.scope.roles else usable
+
+
+def _refusal(world: World, action: Action, message: Message, body: CastVote, roles: frozenset[str]) -> Refusal | None:
+    """Why this vote may not count, if it may not; the first reason of several, the most telling first."""
+    requirement = action.live_requirement
+    held = world.directory.roles_of(body.voter_id, world.now)
+    if not Scope.allows(message.scope.action_types, action.action_type):
+        return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
+    if action.status not in OPEN:
+        return Refusal(Code.ACTION_CLOSED, f"It is {action.status}.")
+    if body.voter_id in requirement.excluded:
+        return Refusal(Code.SEPARATION_OF_DUTIES, f"That is {body.voter_id!r} here.")
+    if claimed := set(body.voter_roles) - held:
+        return Refusal(Code.ROLE_NOT_HELD, f"{body.voter_id!r} does not hold {', '.join(sorted(claimed))}.")
+    if not requirement.seats_for(body.voter_id, roles):
+        return Refusal(Code.NOT_ELIGIBLE, f"See `ops-approval actions show {action.id}` for who may.")
+    if body.content_hash is not None and body.content_hash != action.content_hash.hex():
+        return Refusal(Code.CONTENT_HASH_MISMATCH)
+    if body.cast_at is not None and body.cast_at > message.issued_at:
+        return Refusal(Code.CAST_IN_FUTURE)
+    return None
+
+
+def _vote(world: World, message: Message, body: CastVote, roles: frozenset[str]) -> Vote:
+    return Vote(
+        action_id=body.action_id,
+        person_id=body.voter_id,
+        choice=body.vote,
+        comment=body.comment,
+        roles=tuple(sorted(roles)),
+        cast_at=body.cast_at or message.issued_at,
+        issuer=message.issuer,
+        jti=message.jti,
+        kid=message.kid,
+        content_hash=body.content_hash,
+        metadata=body.metadata,
+        recorded_at=world.now,
+    )
+
+
+def _voted(cast: Vote) -> dict[str, Any]:
+    return {
+        "vote": cast.choice,
+        "comment": cast.comment,
+        "roles": list(cast.roles),
+        "cast_at": timestamp(cast.cast_at),
+        "issuer": cast.issuer,
+        "jti": cast.jti,
+        "kid": cast.kid,
+    }
+
+
+def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]:
+    """A snapshot of what was decided on, so that it can be decided again from the record alone."""
+    votes = sorted(world.votes.get(action.id, {}).values(), key=lambda cast: cast.person_id)
+    return {
+        "reason": decision.reason,
+        "votes_approve": decision.tally.votes_approve,
+        "votes_reject": decision.tally.votes_reject,
+        "votes_abstain": decision.tally.votes_abstain,
+        "approval_ratio": str(decision.tally.approval_ratio),
+        "steps_reached": action.steps_reached,
+        "votes": [
+            {
+                "person": cast.person_id,
+                "vote": cast.choice,
+                "roles": list(cast.roles),
+                "roles_held": sorted(world.directory.roles_of(cast.person_id, world.now)),
+                "kid": cast.kid,
+            }
+            for cast in votes
+            if cast.choice is not Choice.WITHDRAW
+        ],
+    }

@@ -1,0 +1,242 @@
+"""What a step sees and changes: the rows a batch needs, held in memory between one load and one save.
+
+The dataclasses have the columns of their tables as fields, under the same names. They are frozen: a change replaces the
+row and marks it, so that `save` writes what changed and nothing else.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from domain import lifecycle, trail
+from domain.directory import Directory, Grant
+from domain.lifecycle import Status
+from domain.messages import Message, Outcome, Receipt
+from domain.policy import ActionType, Definitions, RiskName
+from domain.quorum import Choice, CountedVote, Requirement, Tally
+from domain.refusals import Code
+from domain.trail import Event, EventName
+
+ENGINE = "ops-approval"
+"""The actor of what the engine does by itself: deadlines, decisions, automatic execution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An operation somebody asked for. Down to `content_hash` nothing ever changes after creation."""
+
+    id: UUID
+    issuer: str
+    idempotency_key: str | None
+    body_sha256: bytes
+    origin: str
+    action_type: str
+    action_type_version: int
+    params: dict[str, Any]
+    target_tenant_type: str | None
+    target_tenant_id: str | None
+    risk_level: RiskName
+    created_by: str
+    triggered_by: str | None
+    policy_name: str
+    policy_version: int
+    requirement: Requirement
+    required_quorum: dict[str, Any]
+    required_ratio: Decimal
+    timeout_seconds: int
+    escalation_role: str | None
+    auto_execute: bool
+    execute_within_seconds: int
+    created_at: datetime
+    content_hash: bytes
+
+    updated_at: datetime
+    expires_at: datetime
+    status: Status = Status.REQUESTED
+    due_at: datetime | None = None
+    steps_reached: int = 0
+    votes_approve: int = 0
+    votes_reject: int = 0
+    votes_abstain: int = 0
+    quorum_satisfied: bool = False
+    decided_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    executed_by: str | None = None
+    executed_at: datetime | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    last_token: int = 0
+    event_seq: int = 0
+    event_hash: bytes = trail.FIRST_PREVIOUS
+
+    @property
+    def live_requirement(self) -> Requirement:
+        """The frozen requirement with the escalation steps that are open by now."""
+        return self.requirement.model_copy(update={"steps_reached": self.steps_reached})
+
+    def executable_at(self, at: datetime) -> bool:
+        """Whether an attempt may start at this moment."""
+        return self.status is Status.APPROVED and self.next_attempt_at is not None and self.next_attempt_at <= at
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A person's current vote on an action; `roles` are those held when casting that the key may speak for."""
+
+    action_id: UUID
+    person_id: str
+    choice: Choice
+    comment: str | None
+    roles: tuple[str, ...]
+    cast_at: datetime
+    issuer: str
+    jti: str
+    kid: str
+    content_hash: str | None
+    metadata: dict[str, Any]
+    recorded_at: datetime
+
+    @property
+    def counted(self) -> CountedVote:
+        """What `quorum.decide` looks at."""
+        return CountedVote(self.person_id, self.choice, frozenset(self.roles))
+
+
+class AttemptState(StrEnum):
+    """Where an attempt stands; `unknown` also when its lease ended without a word."""
+
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    RETRY = "retry"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to the other side; only the holder of the highest `token` may say what it came to."""
+
+    action_id: UUID
+    number: int
+    token: int
+    state: AttemptState
+    worker: str
+    started_at: datetime
+    lease_until: datetime
+    finished_at: datetime | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The row of a received message: what it was and its receipt. What nobody signed has no issuer and no jti."""
+
+    content_sha256: bytes
+    token: str | None
+    outcome: Outcome
+    sentence: str
+    code: Code | None = None
+    action_id: UUID | None = None
+    issuer: str | None = None
+    jti: str | None = None
+    kid: str | None = None
+    type: str | None = None
+    issued_at: datetime | None = None
+    expires_at: datetime | None = None
+    excerpt: str | None = None
+
+    @property
+    def receipt(self) -> Receipt:
+        """The answer that was given."""
+        return Receipt(self.outcome, self.sentence, self.code, self.action_id, self.content_sha256)
+
+
+@dataclass
+class Changes:
+    """What a fold of steps wants written. `directory` is None unless a snapshot was taken."""
+
+    actions: set[UUID] = field(default_factory=set)
+    votes: set[tuple[UUID, str]] = field(default_factory=set)
+    attempts: set[tuple[UUID, int]] = field(default_factory=set)
+    messages: set[bytes] = field(default_factory=set)
+    events: list[Event] = field(default_factory=list)
+    directory: "DirectoryChange | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryChange:
+    """A new snapshot: the people in it, the grants that end now, and those that begin."""
+
+    snapshot: int
+    people: dict[str, str | None]
+    ended: tuple[Grant, ...]
+    added: tuple[Grant, ...]
+
+
+@dataclass
+class World:
+    """The rows that a batch needs, at one moment of the database's clock (`now`), and the changes made to them."""
+
+    now: datetime
+    audience: str
+    directory: Directory = field(default_factory=Directory)
+    definitions: Definitions = field(default_factory=Definitions)
+    snapshot: int = 0
+    actions: dict[UUID, Action] = field(default_factory=dict)
+    votes: dict[UUID, dict[str, Vote]] = field(default_factory=dict)
+    attempts: dict[UUID, dict[int, Attempt]] = field(default_factory=dict)
+    records: dict[bytes, Record] = field(default_factory=dict)
+    identities: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    parked: dict[UUID, list[Message]] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+
+    def put(self, action: Action) -> Action:
+        """Keep a new or changed action; raises `ForbiddenTransition` if its status may not become what it is."""
+        if (known := self.actions.get(action.id)) is not None:
+            lifecycle.check(known.status, action.status)
+        action = replace(action, updated_at=self.now)
+        self.actions[action.id] = action
+        self.changes.actions.add(action.id)
+        return action
+
+    def note(self, action: Action, name: EventName, actor: str, data: dict[str, Any], **changes: Any) -> Action:
+        """Append an event to the action's trail, and make these changes of its row along with it."""
+        event = trail.chain(action.id, action.event_seq + 1, action.event_hash, name, actor, self.now, data)
+        self.changes.events.append(event)
+        return self.put(replace(action, event_seq=event.seq, event_hash=event.hash, **changes))
+
+    def tally(self, action: Action, tally: Tally) -> Action:
+        """Keep the count of votes on the action's row, where lists read it."""
+        return self.put(
+            replace(
+                action,
+                votes_approve=tally.votes_approve,
+                votes_reject=tally.votes_reject,
+                votes_abstain=tally.votes_abstain,
+                quorum_satisfied=tally.quorum_satisfied,
+            )
+        )
+
+    def put_vote(self, vote: Vote) -> None:
+        """Make this the person's current vote."""
+        self.votes.setdefault(vote.action_id, {})[vote.person_id] = vote
+        self.changes.votes.add((vote.action_id, vote.person_id))
+
+    def put_attempt(self, attempt: Attempt) -> None:
+        """Keep a new or changed attempt."""
+        self.attempts.setdefault(attempt.action_id, {})[attempt.number] = attempt
+        self.changes.attempts.add((attempt.action_id, attempt.number))
+
+    def put_record(self, record: Record) -> None:
+        """Keep what became of a message; the first of an identity owns it."""
+        self.records[record.content_sha256] = record
+        self.changes.messages.add(record.content_sha256)
+        if record.issuer is not None and record.jti is not None:
+            self.identities.setdefault((record.issuer, record.jti), record.content_sha256)
+
+    def action_type_of(self, action: Action) -> ActionType:
+        """The version of its action type that an action was created with."""
+        return self.definitions.action_type(action.action_type, action.action_type_version)

@@ -1,0 +1,66 @@
+"""Write what is generated from the code: `docs/states.md` and the transitions in `schema.sql`.
+
+Run by `make generate`; a test fails when the files and the code differ.
+"""
+
+import re
+from pathlib import Path
+
+from domain.lifecycle import FINAL, MEANINGS, OPEN, TRANSITIONS, Status
+
+ROOT = Path(__file__).resolve().parent.parent
+_BLOCK = re.compile(r"(?<=-- generated: transitions\n).*?(?= *-- generated: end)", re.DOTALL)
+
+
+def states_page() -> str:
+    """The page about the states of an action."""
+    states = [f"| `{status}` | {MEANINGS[status]} | {_kind(status)} |" for status in Status]
+    transitions = [f"| `{before}` | `{after}` | {why} |" for (before, after), why in TRANSITIONS.items()]
+    arrows = [f"    {before} --> {after}" for before, after in TRANSITIONS]
+    return "\n".join(
+        [
+            "# The states of an action",
+            "",
+            "Generated from `TRANSITIONS` in [domain/lifecycle.py](../domain/lifecycle.py) by `make generate`. The database",
+            "holds the same graph (`guard_action` in [schema.sql](../schema.sql)) and refuses any other change.",
+            "",
+            "| state | meaning | |",
+            "| --- | --- | --- |",
+            *states,
+            "",
+            "```mermaid",
+            "stateDiagram-v2",
+            "    [*] --> requested",
+            *arrows,
+            "```",
+            "",
+            "| from | to | when |",
+            "| --- | --- | --- |",
+            *transitions,
+            "",
+        ]
+    )
+
+
+def _kind(status: Status) -> str:
+    if status in OPEN:
+        return "open: votes are counted"
+    return "final" if status in FINAL else ""
+
+
+def schema(text: str) -> str:
+    """The schema with the transitions of the code in it."""
+    pairs = ",\n".join(f"        ('{before}', '{after}')" for before, after in TRANSITIONS)
+    return _BLOCK.sub(lambda _: f"{pairs}\n", text)
+
+
+def main() -> None:
+    """Write both files."""
+    (ROOT / "docs").mkdir(exist_ok=True)
+    (ROOT / "docs" / "states.md").write_text(states_page())
+    path = ROOT / "schema.sql"
+    path.write_text(schema(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
