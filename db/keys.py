@@ -1,0 +1,58 @@
+"""Registered keys."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from db.connect import Connection
+from domain.keys import ALGORITHM, Scope, VerificationKey
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Every registered key by kid, and the database's clock when they were read."""
+
+    keys: dict[str, VerificationKey]
+    now: datetime
+
+
+class ScopeConflict(ValueError):
+    """A scope that an issuer may not have beside the scopes of its other keys."""
+
+
+def load_key_ring(conn: Connection) -> KeyRing:
+    """Read the keys; they are few, and a revocation must count from the next batch on."""
+    rows = list_keys(conn)
+    return KeyRing({row["kid"]: _key(row) for row in rows}, rows[0]["now"] if rows else datetime.now(UTC))
+
+
+def list_keys(conn: Connection) -> list[dict[str, Any]]:
+    """All keys, oldest first; `now` in each row is the database's clock."""
+    return conn.execute(
+        """
+        select kid, issuer, public_key, scope, valid_from, valid_until, revoked_at, created_at, clock_timestamp() as now
+          from keys order by created_at, kid
+        """
+    ).fetchall()
+
+
+def _key(row: dict[str, Any]) -> VerificationKey:
+    names = ("kid", "issuer", "public_key", "valid_from", "valid_until", "revoked_at")
+    return VerificationKey(scope=Scope.model_validate(row["scope"]), **{name: row[name] for name in names})
+
+
+def add_key(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: Scope) -> None:
+    """Register a public key (32 bytes) for an issuer.
+
+    Raises `ScopeConflict` if the issuer would then both cast votes and sync the directory, through whatever keys.
+    """
+    others = conn.execute("select scope from keys where issuer = %s", [issuer]).fetchall()
+    types = {name for row in others for name in row["scope"].get("types", [])} | set(scope.types)
+    if types & {"CastVote", "*"} and types & {"SyncDirectory", "*"}:
+        raise ScopeConflict(f"issuer {issuer!r} would both cast votes and sync the directory; use another issuer name")
+    conn.execute(
+        "insert into keys (kid, issuer, alg, public_key, scope) values (%s, %s, %s, %s, %s)",
+        [kid, issuer, ALGORITHM, public_key, Jsonb(scope.model_dump(mode="json"))],
+    )

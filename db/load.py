@@ -1,0 +1,156 @@
+"""Read and lock what a batch of inputs needs: a fixed number of statements, whatever the batch.
+
+Locks are taken in one order everywhere: advisory locks of message identities and action ids (sorted), then the rows of
+actions (sorted). Votes, attempts and grants are read by statements that start after the locks are held, and `now` is
+the database's clock after that.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from uuid import UUID
+
+from db import rows
+from db.connect import Connection
+from db.definitions import load_definitions
+from domain.directory import Directory
+from domain.engine import Due, Input, ParkingEnded, Undigestible
+from domain.executing import AttemptFinished, AttemptStarted
+from domain.messages import CastVote, CreateAction, ExecuteAction, Message, Outcome, SyncDirectory, Unopened
+from domain.policy import Definitions
+from domain.quorum import pool_roles
+from domain.refusals import Code
+from domain.world import World
+
+
+@dataclass
+class Loader:
+    """Loads worlds for one installation (`audience`); keeps the parsed `definitions` until there are newer ones."""
+
+    audience: str
+    definitions: Definitions = field(default_factory=Definitions)
+    _newest_definition: int = 0
+
+    def world(self, conn: Connection, inputs: Sequence[Input]) -> World:
+        """The world that these inputs need, its rows locked until the surrounding transaction ends."""
+        _lock(conn, inputs)
+        world = World(now=datetime.now(UTC), audience=self.audience)
+        _load_messages(conn, world, inputs)
+        _load_actions(conn, world, inputs)
+        self._load_clock_and_definitions(conn, world)
+        _load_grants(conn, world, inputs)
+        return world
+
+    def _load_clock_and_definitions(self, conn: Connection, world: World) -> None:
+        row = conn.execute(
+            """
+            select clock_timestamp() as now,
+                   (select coalesce(max(snapshot), 0) from people) as snapshot,
+                   (select coalesce(max(id), 0) from definitions) as newest
+            """
+        ).fetchone()
+        assert row is not None  # noqa: S101 - a select without from has one row
+        if row["newest"] != self._newest_definition:
+            self.definitions, self._newest_definition = load_definitions(conn), row["newest"]
+        world.now, world.snapshot, world.definitions = row["now"], row["snapshot"], self.definitions
+
+
+def _lock(conn: Connection, inputs: Iterable[Input]) -> None:
+    """Serialize with every other batch that has one of these messages or actions, also where no row exists yet."""
+    names: set[str] = set()
+    for given in inputs:
+        match given:
+            case Message():
+                names.add(json.dumps(["message", given.issuer, given.jti]))
+                if given.action_id is not None:
+                    names.add(f"action {given.action_id}")
+                if isinstance(given.body, SyncDirectory):
+                    names.add("directory")
+            case Unopened():
+                names.add(f"content {given.content_sha256.hex()}")
+            case ParkingEnded():
+                names.add(f"action {given.action_id}")
+            case _:
+                pass  # the others concern one existing action, and its row is the lock
+    keys = sorted({int.from_bytes(sha256(name.encode()).digest()[:8], signed=True) for name in names})
+    conn.execute("select pg_advisory_xact_lock(key) from unnest(%s::bigint[]) as key", [keys])
+
+
+def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
+    """Known messages of the same content or identity, and the votes parked for actions that are to be created."""
+    given = [item.message if isinstance(item, Undigestible) else item for item in inputs]
+    contents = [item.content_sha256 for item in given if isinstance(item, Message | Unopened | ParkingEnded)]
+    signed = [item for item in given if isinstance(item, Message)]
+    created = [item.action_id for item in signed if isinstance(item.body, CreateAction)]
+    found = conn.execute(
+        """
+        with wanted as (
+            select id from messages where content_sha256 = any(%s)
+            union
+            select m.id from messages m
+              join unnest(%s::text[], %s::text[]) as identity(issuer, jti)
+                on m.issuer = identity.issuer and m.jti = identity.jti
+               and m.code is distinct from 'identity_conflict'
+            union
+            select id from messages where outcome = 'parked' and action_id = any(%s)
+        )
+        select m.*, k.scope, k.revoked_at from wanted join messages m using (id) left join keys k using (kid) order by m.id
+        """,
+        [contents, [item.issuer for item in signed], [item.jti for item in signed], created],
+    ).fetchall()
+    for row in found:
+        record = rows.record(row)
+        world.records[record.content_sha256] = record
+        if record.issuer is not None and record.jti is not None and record.code is not Code.IDENTITY_CONFLICT:
+            world.identities[record.issuer, record.jti] = record.content_sha256
+        if record.outcome is Outcome.PARKED and record.action_id is not None and record.action_id in created:
+            message = rows.parked_message(record, row["scope"], row["revoked_at"])
+            world.parked.setdefault(record.action_id, []).append(message)
+
+
+def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
+    """The actions that the inputs concern, locked, then their votes and attempts."""
+    wanted = sorted({action_id for item in inputs if (action_id := _action_id(item)) is not None})
+    for row in conn.execute("select * from actions where id = any(%s) order by id for update", [wanted]).fetchall():
+        world.actions[row["id"]] = rows.action(row)
+    found = list(world.actions)
+    for row in conn.execute("select * from votes where action_id = any(%s)", [found]).fetchall():
+        world.votes.setdefault(row["action_id"], {})[row["person_id"]] = rows.vote(row)
+    for row in conn.execute("select * from attempts where action_id = any(%s)", [found]).fetchall():
+        world.attempts.setdefault(row["action_id"], {})[row["number"]] = rows.attempt(row)
+
+
+def _action_id(item: Input) -> UUID | None:
+    match item:
+        case Message() | Due() | AttemptStarted() | AttemptFinished():
+            return item.action_id
+        case _:
+            return None
+
+
+def _load_grants(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
+    """The grants of everybody whose roles may matter, and of all holders of roles of which a share must agree.
+
+    A new snapshot of the directory is compared with all of it.
+    """
+    parked = [message for messages in world.parked.values() for message in messages]
+    bodies = [item.body for item in [*inputs, *parked] if isinstance(item, Message)]
+    people = {person for votes in world.votes.values() for person in votes}
+    for body in bodies:
+        match body:
+            case CastVote():
+                people.add(body.voter_id)
+            case CreateAction():
+                people.add(body.created_by)
+            case ExecuteAction():
+                people.add(body.executed_by)
+    trees = [action.requirement.tree for action in world.actions.values()]
+    roles = world.definitions.pool_roles.union(*(pool_roles(tree) for tree in trees))
+    everybody = any(isinstance(body, SyncDirectory) for body in bodies)
+    found = conn.execute(
+        "select * from grants where role is not null and (%s or person_id = any(%s) or role = any(%s))",
+        [everybody, sorted(people), sorted(roles)],
+    ).fetchall()
+    world.directory = Directory.of(rows.grant(row) for row in found)

@@ -1,0 +1,96 @@
+"""What callers read: actions with their votes, trails, receipts, alerts. Reading locks nothing and changes nothing."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from db import rows
+from db.connect import Connection
+from domain.lifecycle import Status
+from domain.trail import Event
+
+Row = dict[str, Any]
+
+
+def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
+    """An action as callers know it, with `votes`, their counts, `approval_ratio` (0 with none) and its `attempts`."""
+    return conn.execute(
+        """
+        select a.id, a.idempotency_key, a.origin, a.action_type, a.params, a.target_tenant_type, a.target_tenant_id, a.status,
+               a.required_quorum, a.required_ratio, a.timeout_seconds, a.escalation_role, a.auto_execute, a.risk_level,
+               a.created_by, a.triggered_by, a.executed_by, a.executed_at, a.result, a.error, a.created_at, a.updated_at,
+               a.expires_at, a.decided_at, a.next_attempt_at, a.policy_name, a.policy_version,
+               encode(a.content_hash, 'hex') as content_hash,
+               a.votes_approve, a.votes_reject, a.votes_abstain,
+               a.votes_approve + a.votes_reject + a.votes_abstain as votes_total,
+               coalesce(round(a.votes_approve::numeric / nullif(a.votes_approve + a.votes_reject, 0), 4), 0) as approval_ratio,
+               a.quorum_satisfied,
+               coalesce((select jsonb_agg(jsonb_build_object('voter_id', v.person_id, 'vote', v.choice, 'comment', v.comment,
+                                                             'roles', v.roles, 'cast_at', v.cast_at) order by v.recorded_at)
+                           from votes v where v.action_id = a.id), '[]') as votes,
+               coalesce((select jsonb_agg(jsonb_build_object('number', t.number, 'state', t.state, 'token', t.token,
+                                                             'started_at', t.started_at, 'finished_at', t.finished_at,
+                                                             'reason', t.reason) order by t.number)
+                           from attempts t where t.action_id = a.id), '[]') as attempts
+          from actions a where a.id = %s
+        """,
+        [action_id],
+    ).fetchone()
+
+
+def list_actions(conn: Connection, statuses: Collection[Status], limit: int, offset: int = 0) -> list[Row]:
+    """Actions in these states, those with an unknown outcome first, then the newest first."""
+    return conn.execute(
+        """
+        select id, action_type, target_tenant_type, target_tenant_id, status, risk_level, votes_approve, votes_reject,
+               quorum_satisfied, created_by, created_at, expires_at
+          from actions where status = any(%s)
+         order by status = 'outcome_unknown' desc, created_at desc, id limit %s offset %s
+        """,
+        [list(statuses), limit, offset],
+    ).fetchall()
+
+
+def get_audit_trail(conn: Connection, action_id: UUID) -> list[Event]:
+    """The events of an action, first to last; `domain.trail.verify` says whether they are what was written."""
+    found = conn.execute("select * from events where action_id = %s order by seq", [action_id]).fetchall()
+    return [rows.event(row) for row in found]
+
+
+_RECEIPT = """
+    select content_sha256, issuer, jti, type, outcome, code, sentence, action_id, received_at, answered_at, excerpt
+      from messages
+"""
+
+
+def get_receipt(conn: Connection, content_sha256: bytes) -> Row | None:
+    """The receipt of exactly this message, or None if it was not received yet."""
+    return conn.execute(_RECEIPT + " where content_sha256 = %s", [content_sha256]).fetchone()
+
+
+def find_receipts(conn: Connection, jti: str) -> list[Row]:
+    """The receipts of messages with this jti, of whatever issuer, the first first."""
+    return conn.execute(_RECEIPT + " where jti = %s order by id", [jti]).fetchall()
+
+
+def get_receipts_of_action(conn: Connection, action_id: UUID) -> list[Row]:
+    """The receipts of all messages that concerned an action, in the order in which they came."""
+    return conn.execute(_RECEIPT + " where action_id = %s order by id", [action_id]).fetchall()
+
+
+def get_alert(conn: Connection, alert_id: str) -> Row | None:
+    """What answers an alert: `status` (open, auto_remediated) and `remedied_by_action_id`; None if nothing does."""
+    return conn.execute("select * from alerts where id = %s", [alert_id]).fetchone()
+
+
+def list_policies(conn: Connection, *, enabled_only: bool = False) -> list[Row]:
+    """The newest version of each policy, in the order in which they are asked."""
+    return conn.execute(
+        """
+        select name, version, body, created_by, created_at
+          from (select distinct on (name) * from definitions where kind = 'policy' order by name, version desc) newest
+         where not %s or (body ->> 'enabled')::boolean
+         order by (body ->> 'priority')::integer desc, name
+        """,
+        [enabled_only],
+    ).fetchall()

@@ -1,0 +1,102 @@
+"""Rows of the database as the objects of `domain.world`, and back."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from domain.directory import Grant
+from domain.keys import Scope
+from domain.lifecycle import Status
+from domain.messages import Message, Outcome, parse_body, parse_json
+from domain.quorum import Choice, Requirement
+from domain.refusals import Code, Refusal
+from domain.trail import Event, EventName
+from domain.world import Action, Attempt, AttemptState, Record, Vote
+
+Row = Mapping[str, Any]
+
+
+def _pick(row: Row, model: type[Any], **converted: Any) -> dict[str, Any]:
+    """The columns that a dataclass has as fields, some of them converted."""
+    return {name.name: row[name.name] for name in fields(model)} | converted
+
+
+def action(row: Row) -> Action:
+    """A row of actions."""
+    requirement = Requirement.model_validate(row["requirement"])
+    return Action(**_pick(row, Action, requirement=requirement, status=Status(row["status"])))
+
+
+def vote(row: Row) -> Vote:
+    """A row of votes."""
+    return Vote(**_pick(row, Vote, choice=Choice(row["choice"]), roles=tuple(row["roles"])))
+
+
+def attempt(row: Row) -> Attempt:
+    """A row of attempts."""
+    return Attempt(**_pick(row, Attempt, state=AttemptState(row["state"])))
+
+
+def grant(row: Row) -> Grant:
+    """A row of grants that gives a role."""
+    return Grant(row["person_id"], row["role"], row["starts_at"], row["ends_at"])
+
+
+def event(row: Row) -> Event:
+    """A row of events."""
+    return Event(**_pick(row, Event, event=EventName(row["event"])))
+
+
+def record(row: Row) -> Record:
+    """A row of messages."""
+    code = Code(row["code"]) if row["code"] else None
+    return Record(**_pick(row, Record, outcome=Outcome(row["outcome"]), code=code))
+
+
+def parked_message(parked: Record, scope: Any, revoked_at: datetime | None) -> Message:
+    """A parked message again, from its envelope, with its key's scope as it is now.
+
+    Its signature was verified when it came; that its key was revoked since makes its body a refusal.
+    """
+    token, expires_at, issued_at = parked.token or "", parked.expires_at, parked.issued_at
+    assert parked.issuer and parked.jti and parked.kid and parked.type and expires_at and issued_at  # noqa: S101, PT018
+    payload = parse_json(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    body = parse_body(parked.type, payload["body"])
+    return Message(
+        content_sha256=parked.content_sha256,
+        token=token,
+        issuer=parked.issuer,
+        jti=parked.jti,
+        kid=parked.kid,
+        type=parked.type,
+        audience=payload["aud"],
+        issued_at=issued_at,
+        expires_at=expires_at,
+        scope=Scope.model_validate(scope),
+        body=body if revoked_at is None else Refusal(Code.KEY_NOT_VALID),
+    )
+
+
+def as_row(item: Any) -> dict[str, Any]:
+    """A dataclass as the JSON that `jsonb_populate_recordset` turns into a row of its table."""
+    return {name.name: _as_json(getattr(item, name.name)) for name in fields(item)}
+
+
+def _as_json(value: Any) -> Any:
+    match value:
+        case bytes():
+            return f"\\x{value.hex()}"
+        case datetime():
+            return value.isoformat()
+        case UUID() | Decimal():
+            return str(value)
+        case BaseModel():
+            return value.model_dump(mode="json")
+        case _:
+            return value

@@ -1,0 +1,99 @@
+"""Write what a fold of steps changed: one statement for each table that changed, in the caller's transaction."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from db.connect import Connection
+from db.rows import as_row
+from domain.world import DirectoryChange, World
+
+
+def save(conn: Connection, world: World) -> None:
+    """Write the changes of a world to the database that it was loaded from; commits nothing."""
+    changes = world.changes
+    _write(conn, _MESSAGES, [world.records[key] for key in sorted(changes.messages)])
+    _write(conn, _ACTIONS, [world.actions[key] for key in sorted(changes.actions)])
+    _write(conn, _VOTES, [world.votes[action][person] for action, person in sorted(changes.votes)])
+    _write(conn, _ATTEMPTS, [world.attempts[action][number] for action, number in sorted(changes.attempts)])
+    _write(conn, _EVENTS, changes.events)
+    if changes.directory is not None:
+        _save_directory(conn, changes.directory)
+
+
+def _write(conn: Connection, statement: str, items: Iterable[Any]) -> None:
+    if found := [as_row(item) for item in items]:
+        conn.execute(statement, [Jsonb(found)])
+
+
+def _save_directory(conn: Connection, change: DirectoryChange) -> None:
+    """End, then begin: who left keeps a row, and every ended grant keeps its time."""
+    people = [
+        {"id": person, "name": name, "snapshot": change.snapshot} for person, name in sorted(change.people.items())
+    ]
+    conn.execute(_PEOPLE, [Jsonb(people)])
+    grants = {"ended": change.ended, "added": change.added}
+    found = {name: [as_row(grant) | {"person_id": grant.person} for grant in items] for name, items in grants.items()}
+    conn.execute(_GRANTS_ENDED, [Jsonb(found["ended"])])
+    conn.execute(_GRANTS_ADDED, [Jsonb(found["added"])])
+
+
+_MESSAGES = """
+    insert into messages (content_sha256, token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence,
+                          action_id, excerpt)
+    select content_sha256, token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt
+      from jsonb_populate_recordset(null::messages, %s)
+    on conflict (content_sha256) do update set
+        (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, answered_at)
+        = (excluded.token, excluded.issuer, excluded.jti, excluded.kid, excluded.type, excluded.issued_at,
+           excluded.expires_at, excluded.outcome, excluded.code, excluded.sentence, excluded.action_id, excluded.excerpt,
+           clock_timestamp())
+"""
+
+_ACTIONS = """
+    insert into actions select * from jsonb_populate_recordset(null::actions, %s)
+    on conflict (id) do update set
+        (status, steps_reached, votes_approve, votes_reject, votes_abstain, quorum_satisfied, decided_at, next_attempt_at,
+         executed_by, executed_at, result, error, last_token, event_seq, event_hash, updated_at, expires_at, due_at)
+        = (excluded.status, excluded.steps_reached, excluded.votes_approve, excluded.votes_reject, excluded.votes_abstain,
+           excluded.quorum_satisfied, excluded.decided_at, excluded.next_attempt_at, excluded.executed_by,
+           excluded.executed_at, excluded.result, excluded.error, excluded.last_token, excluded.event_seq,
+           excluded.event_hash, excluded.updated_at, excluded.expires_at, excluded.due_at)
+"""
+
+_VOTES = """
+    insert into votes select * from jsonb_populate_recordset(null::votes, %s)
+    on conflict (action_id, person_id) do update set
+        (choice, comment, roles, cast_at, issuer, jti, kid, content_hash, metadata, recorded_at)
+        = (excluded.choice, excluded.comment, excluded.roles, excluded.cast_at, excluded.issuer, excluded.jti, excluded.kid,
+           excluded.content_hash, excluded.metadata, excluded.recorded_at)
+"""
+
+_ATTEMPTS = """
+    insert into attempts select * from jsonb_populate_recordset(null::attempts, %s)
+    on conflict (action_id, number) do update set
+        (state, finished_at, reason) = (excluded.state, excluded.finished_at, excluded.reason)
+"""
+
+_EVENTS = """
+    insert into events (action_id, seq, event, actor, at, data, prev_hash, hash)
+    select action_id, seq, event, actor, at, data, prev_hash, hash from jsonb_populate_recordset(null::events, %s)
+"""
+
+_PEOPLE = """
+    insert into people select * from jsonb_populate_recordset(null::people, %s)
+    on conflict (id) do update set (name, snapshot) = (excluded.name, excluded.snapshot)
+"""
+
+_GRANTS_ENDED = """
+    update grants g set ends_at = greatest(clock_timestamp(), g.starts_at)
+      from jsonb_populate_recordset(null::grants, %s) as ended
+     where (g.person_id, g.role, g.starts_at) = (ended.person_id, ended.role, ended.starts_at)
+       and g.ends_at is not distinct from ended.ends_at
+"""
+
+_GRANTS_ADDED = """
+    insert into grants (person_id, role, starts_at, ends_at)
+    select person_id, role, starts_at, ends_at from jsonb_populate_recordset(null::grants, %s)
+"""

@@ -1,0 +1,379 @@
+-- The data model of the Ops Approval Engine, in the order of a message's life.
+--
+-- A producer signs a message with a key (keys) and enqueues it. A worker opens it and, in one transaction, records it with
+-- its receipt (messages) and applies it: it creates an action (actions) under the definitions in force (definitions), or
+-- counts the vote of somebody (votes) whose role the directory knows (people, grants). An approved action is executed, one
+-- attempt at a time (attempts). Whatever happens to an action is an event of its trail (events).
+--
+-- Applied by `ops-approval db init`, once, in one transaction, to an empty database of PostgreSQL 15 or newer.
+-- Rules that SQL can hold are held here, whatever the code does: each constraint and trigger has its sentence.
+
+create schema if not exists ops_approval;
+set local search_path = ops_approval;
+
+-- One row: the version of this schema, which every process checks when it starts.
+create table schema_version (
+    version     integer primary key,
+    applied_at  timestamptz not null default clock_timestamp()
+);
+insert into schema_version (version) values (1);
+
+
+-- Public keys of issuers (machines and tools that send messages). The private half never comes here, so nothing in this
+-- database, and no worker, can forge a message. A key is retired by valid_until and revoked by revoked_at; it is never
+-- deleted, because old envelopes must stay verifiable.
+create table keys (
+    kid           text primary key,
+    issuer        text not null check (issuer <> ''),
+    -- The algorithm comes from this row and never from a message, so that no message can choose a weaker one.
+    alg           text not null check (alg = 'Ed25519'),
+    public_key    bytea not null check (octet_length(public_key) = 32),
+    -- What the key may be used for: {types, origins, action_types, roles}; a list that is missing allows nothing.
+    scope         jsonb not null check (jsonb_typeof(scope) = 'object'),
+    -- Set for a key that a person signs votes with; null for an issuer's.
+    person_id     text,
+    valid_from    timestamptz not null default clock_timestamp(),
+    valid_until   timestamptz check (valid_until > valid_from),
+    revoked_at    timestamptz,
+    revoked_why   text check (revoked_why in ('compromised', 'retired')),
+    created_at    timestamptz not null default clock_timestamp(),
+    constraint revoked_with_a_reason check ((revoked_at is null) = (revoked_why is null)),
+    -- Who speaks for people must not be able to say who they are.
+    constraint voting_and_directory_apart check (
+        not (scope -> 'types' ?| array['CastVote', '*'] and scope -> 'types' ?| array['SyncDirectory', '*'])
+    )
+);
+
+
+-- Everybody the directory told us of. snapshot is the last one that a person was in: whoever is not in the newest has left.
+create table people (
+    id          text primary key check (id <> ''),
+    name        text,
+    snapshot    bigint not null check (snapshot > 0)
+);
+
+-- What people may do, and when: a role they hold, or the right to act for somebody. A grant that ends keeps its row, so
+-- that a decision can be looked at again with the roles of its time.
+create table grants (
+    id          bigint generated always as identity primary key,
+    person_id   text not null references people,
+    role        text,
+    acts_for    text references people,
+    starts_at   timestamptz not null,
+    ends_at     timestamptz check (ends_at >= starts_at),
+    constraint role_or_delegation check (num_nonnulls(role, acts_for) = 1),
+    constraint nobody_acts_for_themselves check (acts_for <> person_id)
+);
+create index grants_of_person on grants (person_id);
+create index holders_of_role on grants (role);
+
+
+-- Versions of what people define: policies and action types. Append-only; the newest version of a name is in force, and an
+-- action remembers the versions it was created with.
+create table definitions (
+    id          bigint generated always as identity primary key,
+    kind        text not null check (kind in ('policy', 'action_type', 'remediation_rule')),
+    name        text not null check (name <> ''),
+    version     integer not null check (version > 0),
+    body        jsonb not null check (jsonb_typeof(body) = 'object'),
+    created_by  text not null,
+    created_at  timestamptz not null default clock_timestamp(),
+    unique (kind, name, version)
+);
+
+
+-- Every message ever received, once, with its one outcome: inbox, receipt, parking place, quarantine and envelope archive.
+-- What nobody signed (quarantined) has no issuer and no jti: an identity is only taken by who can prove it.
+create table messages (
+    id              bigint generated always as identity primary key,
+    -- SHA-256 of the token, or of the queue entry where there is no token: the same content is the same row.
+    content_sha256  bytea not null unique check (octet_length(content_sha256) = 32),
+    -- The signed envelope as it came, to verify again; null when it was not opened.
+    token           text,
+    issuer          text,
+    jti             text,
+    kid             text references keys,
+    type            text,
+    issued_at       timestamptz,
+    expires_at      timestamptz,
+    outcome         text not null
+                    check (outcome in ('applied', 'duplicate', 'refused', 'parked', 'quarantined', 'dead')),
+    code            text,
+    sentence        text not null,
+    action_id       uuid,
+    -- The beginning of what was quarantined, for whoever looks into it.
+    excerpt         text check (length(excerpt) <= 400),
+    received_at     timestamptz not null default clock_timestamp(),
+    answered_at     timestamptz not null default clock_timestamp(),
+    constraint identity_is_whole check (num_nulls(issuer, jti) in (0, 2)),
+    constraint quarantined_is_nobodys check (outcome <> 'quarantined' or (issuer is null and token is null)),
+    constraint a_no_has_its_code check ((outcome in ('refused', 'quarantined', 'dead')) = (code is not null)),
+    constraint parked_votes_end check (outcome <> 'parked' or (action_id is not null and expires_at is not null))
+);
+-- (issuer, jti) is a message's identity; a conflicting message is recorded beside the one that owns it.
+create unique index messages_identity on messages (issuer, jti) where code is distinct from 'identity_conflict';
+create index messages_parked_for on messages (action_id) where outcome = 'parked';
+create index messages_parked_until on messages (expires_at) where outcome = 'parked';
+
+
+-- An operation that somebody asked for, from its creation to its end.
+create table actions (
+    -- UUIDv5 of issuer and idempotency key (or jti): known to the producer at once, and nobody else's to take.
+    id                      uuid primary key,
+    issuer                  text not null,
+    idempotency_key         text,
+    -- SHA-256 of the body that asked for it: the same key with another body is a conflict.
+    body_sha256             bytea not null,
+    origin                  text not null check (origin in ('sira', 'system', 'ops_ui', 'module', 'alert')),
+    action_type             text not null,
+    action_type_version     integer not null,
+    params                  jsonb not null,
+    target_tenant_type      text,
+    target_tenant_id        text,
+    risk_level              text not null check (risk_level in ('low', 'medium', 'high', 'critical')),
+    created_by              text not null,
+    triggered_by            text,
+    policy_name             text not null,
+    policy_version          integer not null,
+    -- Who must agree, frozen at creation: later changes of policies touch no open action.
+    requirement             jsonb not null,
+    required_quorum         jsonb not null,
+    required_ratio          numeric not null check (required_ratio between 0.5 and 1),
+    timeout_seconds         integer not null check (timeout_seconds > 0),
+    escalation_role         text,
+    auto_execute            boolean not null,
+    execute_within_seconds  integer not null check (execute_within_seconds > 0),
+    -- SHA-256 of all of the above in canonical JSON: what people vote on.
+    content_hash            bytea not null,
+
+    status                  text not null,
+    steps_reached           integer not null default 0,
+    votes_approve           integer not null default 0,
+    votes_reject            integer not null default 0,
+    votes_abstain           integer not null default 0,
+    quorum_satisfied        boolean not null default false,
+    decided_at              timestamptz,
+    -- When the next attempt may start; null until execution was asked for, by a person or by auto_execute.
+    next_attempt_at         timestamptz,
+    executed_by             text,
+    executed_at             timestamptz,
+    result                  jsonb,
+    error                   text,
+    -- The highest fencing token drawn for this action; a lower one changes nothing any more.
+    last_token              bigint not null default 0,
+    -- The end of the action's chain of events.
+    event_seq               integer not null default 0,
+    event_hash              bytea not null,
+    -- The resource that only one open action may work on, and the action that led to this one.
+    exclusive_key           text,
+    caused_by               uuid references actions,
+    created_at              timestamptz not null,
+    updated_at              timestamptz not null,
+    expires_at              timestamptz not null,
+    -- The next moment at which the engine must touch this action: a deadline, a retry, the end of a lease.
+    due_at                  timestamptz,
+    constraint one_action_per_key unique (issuer, idempotency_key),
+    constraint executed_is_complete check ((status = 'executed') = (executed_at is not null and result is not null)),
+    constraint waiting_is_due check (due_at is not null or status not in
+        ('requested', 'pending_approval', 'escalated', 'approved', 'executing'))
+);
+-- The one sweep: everything that time must change, however it came to wait.
+create index actions_due on actions (due_at) where due_at is not null;
+create index actions_newest on actions (created_at desc, id);
+create index actions_of_alert on actions ((params ->> 'alert_id')) where params ? 'alert_id';
+
+-- A change of status is one that domain/lifecycle.py has (generated from there by `make generate`), a final state stays,
+-- and what was asked for never changes, whoever the database's user is.
+create function guard_action() returns trigger language plpgsql as $$
+begin
+    if new.status <> old.status and (old.status, new.status) not in (
+        -- generated: transitions
+        ('requested', 'pending_approval'),
+        ('requested', 'approved'),
+        ('requested', 'rejected'),
+        ('requested', 'escalated'),
+        ('requested', 'expired'),
+        ('requested', 'cancelled'),
+        ('pending_approval', 'approved'),
+        ('pending_approval', 'rejected'),
+        ('pending_approval', 'escalated'),
+        ('pending_approval', 'expired'),
+        ('pending_approval', 'cancelled'),
+        ('escalated', 'approved'),
+        ('escalated', 'rejected'),
+        ('escalated', 'expired'),
+        ('escalated', 'cancelled'),
+        ('approved', 'executing'),
+        ('approved', 'expired'),
+        ('approved', 'cancelled'),
+        ('approved', 'pending_approval'),
+        ('executing', 'executed'),
+        ('executing', 'failed'),
+        ('executing', 'approved'),
+        ('executing', 'outcome_unknown'),
+        ('outcome_unknown', 'executed'),
+        ('outcome_unknown', 'approved'),
+        ('outcome_unknown', 'failed'),
+        ('failed', 'approved')
+        -- generated: end
+    ) then
+        raise exception 'an action cannot go from % to %', old.status, new.status using errcode = 'check_violation';
+    end if;
+    if (new.id, new.issuer, new.idempotency_key, new.body_sha256, new.origin, new.action_type, new.action_type_version,
+        new.params, new.target_tenant_type, new.target_tenant_id, new.risk_level, new.created_by, new.triggered_by,
+        new.policy_name, new.policy_version, new.requirement, new.required_quorum, new.required_ratio,
+        new.timeout_seconds, new.escalation_role, new.auto_execute, new.execute_within_seconds, new.content_hash,
+        new.created_at)
+       is distinct from
+       (old.id, old.issuer, old.idempotency_key, old.body_sha256, old.origin, old.action_type, old.action_type_version,
+        old.params, old.target_tenant_type, old.target_tenant_id, old.risk_level, old.created_by, old.triggered_by,
+        old.policy_name, old.policy_version, old.requirement, old.required_quorum, old.required_ratio,
+        old.timeout_seconds, old.escalation_role, old.auto_execute, old.execute_within_seconds, old.content_hash,
+        old.created_at)
+    then
+        raise exception 'what an action is never changes after its creation' using errcode = 'check_violation';
+    end if;
+    if new.last_token < old.last_token or new.event_seq < old.event_seq then
+        raise exception 'tokens and event numbers only rise' using errcode = 'check_violation';
+    end if;
+    return new;
+end $$;
+create trigger guard_action before update on actions for each row execute function guard_action();
+
+
+-- The current vote of each person on each action; earlier ones are in events. At most one per person, by the key.
+create table votes (
+    action_id     uuid not null references actions,
+    person_id     text not null,
+    choice        text not null check (choice in ('approve', 'reject', 'abstain', 'withdraw')),
+    comment       text,
+    -- The roles that the person held when voting and that the key may speak for.
+    roles         text[] not null,
+    -- When the person voted; the latest counts, in whatever order the messages came.
+    cast_at       timestamptz not null,
+    issuer        text not null,
+    jti           text not null,
+    kid           text not null references keys,
+    -- The content that the person saw, as the message said; null when it said nothing.
+    content_hash  text,
+    metadata      jsonb not null,
+    recorded_at   timestamptz not null,
+    primary key (action_id, person_id)
+);
+create index votes_of_person on votes (person_id, recorded_at desc);
+
+-- Four eyes, even if the code forgot: who created an action, or caused it to be, does not vote on it.
+create function guard_vote() returns trigger language plpgsql as $$
+begin
+    if exists (select from ops_approval.actions a
+               where a.id = new.action_id and new.person_id in (a.created_by, a.triggered_by, a.target_tenant_id)) then
+        raise exception 'who created, triggered or is the target of an action does not vote on it'
+            using errcode = 'check_violation';
+    end if;
+    return new;
+end $$;
+create trigger guard_vote before insert or update on votes for each row execute function guard_vote();
+
+
+-- Calls to the other side, one row each, committed before the call is made.
+create table attempts (
+    action_id    uuid not null references actions,
+    number       integer not null check (number > 0),
+    -- Drawn from attempt_tokens: of two attempts the one with the higher token is the later one.
+    token        bigint not null unique,
+    state        text not null check (state in ('started', 'succeeded', 'rejected', 'retry', 'unknown')),
+    worker       text not null,
+    started_at   timestamptz not null,
+    lease_until  timestamptz not null,
+    finished_at  timestamptz,
+    reason       text,
+    primary key (action_id, number),
+    constraint finished_is_said check ((state = 'started') = (finished_at is null))
+);
+create sequence attempt_tokens;
+-- At most one attempt of an action is under way, and at most one ever succeeds.
+create unique index one_attempt_at_a_time on attempts (action_id) where state = 'started';
+create unique index one_success on attempts (action_id) where state = 'succeeded';
+
+
+-- The trail: what happened, to which action, in which order; also the outbox that later readers follow. Gapless and
+-- hash-chained per action, written under the action's lock.
+create table events (
+    -- Position for readers that follow the log; order within an action is seq.
+    id         bigint generated always as identity unique,
+    action_id  uuid not null references actions,
+    seq        integer not null check (seq > 0),
+    event      text not null,
+    actor      text not null,
+    at         timestamptz not null,
+    data       jsonb not null,
+    prev_hash  bytea not null check (octet_length(prev_hash) = 32),
+    hash       bytea not null check (octet_length(hash) = 32),
+    -- The transaction that wrote it: a reader is only past what every older transaction can no longer add to.
+    xid        xid8 not null default pg_current_xact_id(),
+    primary key (action_id, seq)
+);
+create index events_by_transaction on events (xid, id);
+
+-- History is not rewritten, not even by the owner of the tables in passing.
+create function refuse_rewriting() returns trigger language plpgsql as $$
+begin
+    raise exception '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
+end $$;
+create trigger append_only before update or delete on events for each row execute function refuse_rewriting();
+create trigger append_only before update or delete on definitions for each row execute function refuse_rewriting();
+create trigger not_truncated before truncate on events for each statement execute function refuse_rewriting();
+create trigger not_truncated before truncate on definitions for each statement execute function refuse_rewriting();
+
+-- A message's identity and envelope stay; only its outcome may still come (a parked vote's), and a quarantined row may be
+-- taken over by the same token once its key is known.
+create function guard_message() returns trigger language plpgsql as $$
+begin
+    if old.content_sha256 <> new.content_sha256
+       or (old.issuer is not null and (old.issuer, old.jti, old.token, old.kid, old.type)
+                                      is distinct from (new.issuer, new.jti, new.token, new.kid, new.type)) then
+        raise exception 'a message stays what it is' using errcode = 'check_violation';
+    end if;
+    if old.outcome not in ('parked', 'quarantined') then
+        raise exception 'a message gets one outcome' using errcode = 'check_violation';
+    end if;
+    return new;
+end $$;
+create trigger guard_message before update on messages for each row execute function guard_message();
+
+
+-- Alerts as their system knows them: which action answers an alert, and whether that has remedied it. Of several actions
+-- for one alert the executed one counts, else one that is still open, else the newest.
+create view alerts as
+select distinct on (params ->> 'alert_id')
+       params ->> 'alert_id'                                                  as id,
+       case when status = 'executed' then 'auto_remediated' else 'open' end   as status,
+       id                                                                     as remedied_by_action_id,
+       status                                                                 as action_status
+from actions
+where params ? 'alert_id'
+order by params ->> 'alert_id',
+         status = 'executed' desc,
+         status in ('rejected', 'expired', 'cancelled', 'failed'),
+         created_at desc;
+comment on view alerts is 'Each alert that an action answers: auto_remediated when, and only when, the action was executed.';
+
+
+-- Who may do what. Workers do their work and cannot rewrite history, identities or definitions; readers only read, and see
+-- neither envelopes nor keys. Both are roles to be granted or logged in as; the worker's processes take on ops_worker by
+-- themselves, whoever they log in as.
+do $$
+begin
+    if not exists (select from pg_roles where rolname = 'ops_worker') then create role ops_worker login; end if;
+    if not exists (select from pg_roles where rolname = 'ops_reader') then create role ops_reader login; end if;
+end $$;
+grant usage on schema ops_approval to ops_worker, ops_reader;
+grant select on all tables in schema ops_approval to ops_worker;
+grant insert on messages, actions, votes, attempts, events, people, grants to ops_worker;
+grant update on actions, votes, people to ops_worker;
+grant update (state, finished_at, reason) on attempts to ops_worker;
+grant update (ends_at) on grants to ops_worker;
+grant update (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, answered_at)
+    on messages to ops_worker;
+grant usage on sequence attempt_tokens to ops_worker;
+grant select on actions, votes, attempts, events, definitions, people, grants, alerts, schema_version to ops_reader;
