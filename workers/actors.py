@@ -1,0 +1,83 @@
+"""The dramatiq actors. Each does only what a sweep would do anyway, so a lost, doubled or late message changes nothing."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+from uuid import UUID
+
+import dramatiq
+import structlog
+
+from domain.lifecycle import OPEN, Status
+from workers.apply import Applied
+from workers.queue import MESSAGES, RECEIVE, WORK, ring
+from workers.runtime import Runtime
+
+_log = structlog.get_logger(__name__)
+
+EXECUTABLE = frozenset({Status.APPROVED, Status.EXECUTING})
+_PAGE = 100
+
+
+class Actors:
+    """Declares the engine's actors on a broker; `runtime` gives what the process works with, once it has booted."""
+
+    def __init__(self, broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> None:
+        self._broker = broker
+        self._runtime = runtime
+        dramatiq.actor(actor_name=RECEIVE, queue_name=MESSAGES, broker=broker)(self.receive)
+        work: tuple[Callable[..., Any], ...] = (
+            self.execute,
+            self.sweep,
+            self.escalate_expired_actions,
+            self.auto_execute_approved_actions,
+        )
+        for fn in work:
+            dramatiq.actor(actor_name=fn.__name__, queue_name=WORK, broker=broker)(fn)
+
+    def receive(self, token: str) -> None:
+        """Apply one message: the stock way to consume, on any broker, where ingest does not run."""
+        applied = self._runtime().applier.apply_tokens([token])
+        self._ring(applied.executable)
+
+    def execute(self, action_id: str) -> None:
+        """Make one attempt at an approved action, if it is its turn."""
+        self._runtime().executor.execute(UUID(action_id))
+
+    def sweep(self) -> None:
+        """Apply what time does to whatever is due, and ring for what is to be executed."""
+        for applied in self._sweeps(OPEN | EXECUTABLE):
+            self._ring(applied.executable)
+        self._runtime().applier.end_parking()
+
+    def escalate_expired_actions(self) -> dict[str, int]:
+        """Escalate or expire what waits for votes past its deadline; how many of each."""
+        statuses = Counter(action.status for applied in self._sweeps(OPEN) for action in applied.actions.values())
+        counts = {"escalated": statuses[Status.ESCALATED], "expired": statuses[Status.EXPIRED]}
+        _log.info("escalate_expired_actions", **counts)
+        return counts
+
+    def auto_execute_approved_actions(self) -> dict[str, int]:
+        """Execute, here and now, what is approved and due for execution; how many were executed and how many failed.
+
+        An outcome that nobody knows counts as failed here, as it is not executed; one to be tried again as neither.
+        """
+        executor = self._runtime().executor
+        due = [action_id for applied in self._sweeps(EXECUTABLE) for action_id in applied.executable]
+        statuses = Counter(executor.execute(action_id) for action_id in due)
+        failed = statuses[Status.FAILED] + statuses[Status.OUTCOME_UNKNOWN]
+        counts = {"executed": statuses[Status.EXECUTED], "failed": failed}
+        _log.info("auto_execute_approved_actions", **counts)
+        return counts
+
+    def _sweeps(self, statuses: Collection[Status]) -> Iterator[Applied]:
+        """Sweep page by page until nothing is due, or what is due cannot be touched."""
+        while True:
+            applied = self._runtime().applier.sweep(statuses, limit=_PAGE)
+            yield applied
+            if len(applied.receipts) < _PAGE or not applied.actions:
+                return
+
+    def _ring(self, executable: Collection[UUID]) -> None:
+        for action_id in executable:
+            ring(self._broker, "execute", str(action_id))

@@ -1,0 +1,73 @@
+"""Reading policies and action types from YAML (or JSON) files, and putting them in force."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from db.connect import Connection
+from db.definitions import MODELS, Kind, apply_definition
+from domain.policy import Definition
+
+_SECTIONS: dict[str, Kind] = {"policies": "policy", "action_types": "action_type"}
+
+
+class DefinitionFileError(ValueError):
+    """A file of definitions that is not fully understood; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What applying a definition did: `version` is the new one, or None if it was in force already."""
+
+    kind: Kind
+    name: str
+    version: int | None
+
+
+def shipped() -> list[tuple[Kind, Definition]]:
+    """What a new installation starts with."""
+    return parse(files("workers").joinpath("shipped.yaml").read_text(), "shipped.yaml")
+
+
+def read(path: Path) -> list[tuple[Kind, Definition]]:
+    """The definitions in a file; raises `DefinitionFileError`, also for a file that cannot be read."""
+    try:
+        return parse(path.read_text(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionFileError(f"{path} cannot be read: {error}") from None
+
+
+def parse(text: str, source: str) -> list[tuple[Kind, Definition]]:
+    """The definitions in a document; `source` is how its errors call it."""
+    try:
+        document = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise DefinitionFileError(f"{source} is not YAML: {error}") from None
+    if not isinstance(document, dict) or not document or set(document) - set(_SECTIONS):
+        raise DefinitionFileError(f"{source}: expected the lists {' and '.join(_SECTIONS)}, and nothing else")
+    return [
+        (kind, _definition(kind, item, f"{source}: {section}[{number}]"))
+        for section, kind in _SECTIONS.items()
+        for number, item in enumerate(document.get(section) or [])
+    ]
+
+
+def _definition(kind: Kind, item: Any, where: str) -> Definition:
+    try:
+        return MODELS[kind].model_validate(item)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        field = ".".join(map(str, problem["loc"]))
+        name = f" ({item['name']})" if isinstance(item, dict) and isinstance(item.get("name"), str) else ""
+        raise DefinitionFileError(f"{where}{name} {field}: {problem['msg']}") from None
+
+
+def apply(conn: Connection, definitions: list[tuple[Kind, Definition]], by: str) -> list[Change]:
+    """Put definitions in force, all of them or none; needs the rights of the database's owner."""
+    with conn.transaction():
+        return [Change(kind, item.name, apply_definition(conn, kind, item, by)) for kind, item in definitions]

@@ -1,0 +1,177 @@
+"""Signing and opening envelopes: compact JWS with Ed25519 (RFC 7515, RFC 8037, RFC 9864).
+
+The header is exactly `{alg, kid, typ}`, the payload exactly `{v, type, iss, aud, jti, iat, exp, body}`. The algorithm
+comes from the key's row and never from the message, and only verified bytes are parsed as a message.
+"""
+
+import base64
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from db.keys import KeyRing
+from domain.keys import ALGORITHM, VerificationKey
+from domain.messages import MAX_BYTES, AnyBody, Message, Unopened, canonical, content_sha256, parse_body, parse_json
+from domain.refusals import Code, Refusal
+
+TYP = "ops-approval+jws"
+EXCERPT_CHARACTERS = 200
+
+_Seconds = Annotated[int, Field(ge=0, le=253_402_300_799, strict=True)]
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    alg: Literal["Ed25519"]
+    kid: Annotated[str, Field(min_length=1, max_length=200)]
+    typ: Literal["ops-approval+jws"]
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    v: Literal[1]
+    type: Annotated[str, Field(min_length=1, max_length=100)]
+    iss: Annotated[str, Field(min_length=1, max_length=200)]
+    aud: Annotated[str, Field(min_length=1, max_length=200)]
+    jti: Annotated[str, Field(min_length=1, max_length=200)]
+    iat: _Seconds
+    exp: _Seconds
+    body: Any
+
+
+class SigningKey:
+    """The private half of an issuer's key; it never leaves the producer and is never printed."""
+
+    def __init__(self, kid: str, issuer: str, jwk: OKPKey) -> None:
+        self.kid = kid
+        self.issuer = issuer
+        self._jwk = jwk
+
+    @classmethod
+    def generate(cls, kid: str, issuer: str) -> "SigningKey":
+        """A new key."""
+        return cls(kid, issuer, OKPKey.generate_key("Ed25519", private=True))
+
+    @classmethod
+    def read(cls, path: Path) -> "SigningKey":
+        """The key in a file that `write` wrote; raises ValueError or OSError, never with the content in the message."""
+        try:
+            content = json.loads(path.read_text())
+            return cls(content["kid"], content["issuer"], OKPKey.import_key(content["jwk"]))
+        except (KeyError, TypeError, json.JSONDecodeError, JoseError):
+            raise ValueError(f"{path} is not a key file of `ops-approval keys create`") from None
+
+    def write(self, path: Path) -> None:
+        """Keep the key in a new file that only its owner may read; raises FileExistsError if there is one."""
+        content = {"kid": self.kid, "issuer": self.issuer, "jwk": self._jwk.as_dict(private=True)}
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(json.dumps(content, indent=2) + "\n")
+
+    @property
+    def public_bytes(self) -> bytes:
+        """The public half: 32 bytes."""
+        return base64.urlsafe_b64decode(str(self._jwk.as_dict(private=False)["x"]) + "=")
+
+    def sign(self, body: AnyBody, *, audience: str, jti: str, issued_at: int, expires_at: int) -> str:
+        """The token of a message; times are seconds since the epoch."""
+        payload = {
+            "v": 1,
+            "type": type(body).__name__,
+            "iss": self.issuer,
+            "aud": audience,
+            "jti": jti,
+            "iat": issued_at,
+            "exp": expires_at,
+            "body": body.model_dump(mode="json", exclude_unset=True),
+        }
+        return self.sign_payload(canonical(payload))
+
+    def sign_payload(self, payload: bytes) -> str:
+        """The token of any payload, well-formed or not."""
+        header = {"alg": ALGORITHM, "kid": self.kid, "typ": TYP}
+        return jws.serialize_compact(header, payload, self._jwk, algorithms=[ALGORITHM])
+
+
+def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
+    """The message in a token, or why nobody can be said to have sent it; pure, and never raises for any token.
+
+    A message comes back only if a key that is valid now signed exactly these bytes, under its own issuer's name. Whether
+    its time, audience and body are right is for the engine to say, because that has a receipt.
+    """
+    encoded = token.encode(errors="surrogatepass")
+    sha256 = content_sha256(encoded)
+
+    def unopened(code: Code, detail: str = "") -> Unopened:
+        return Unopened(sha256, Refusal(code, detail), excerpt(token))
+
+    if len(encoded) > MAX_BYTES:
+        return unopened(Code.MALFORMED_ENVELOPE, f"It is longer than {MAX_BYTES} bytes.")
+    try:
+        header = _Header.model_validate(parse_json(_segment(token, 0)))
+    except ValueError:
+        return unopened(Code.MALFORMED_ENVELOPE, "Its header is not exactly alg Ed25519, kid and typ.")
+    key = ring.keys.get(header.kid)
+    if key is None:
+        return unopened(Code.UNKNOWN_KEY, f"It names {header.kid!r}.")
+    if not key.valid_at(ring.now):
+        return unopened(Code.KEY_NOT_VALID)
+    verified = _verify(token, key)
+    if verified is None:
+        return unopened(Code.BAD_SIGNATURE)
+    try:
+        payload = _Payload.model_validate(parse_json(verified))
+    except ValidationError:
+        return unopened(
+            Code.MALFORMED_ENVELOPE, "Its payload is not exactly v, type, iss, aud, jti, iat, exp and body."
+        )
+    except ValueError as error:
+        return unopened(Code.MALFORMED_ENVELOPE, f"Its payload is {error}.")
+    if payload.iss != key.issuer:
+        return unopened(Code.MALFORMED_ENVELOPE, "Its iss is not the issuer that the key belongs to.")
+    return _message(token, sha256, key, payload)
+
+
+def _message(token: str, sha256: bytes, key: VerificationKey, payload: _Payload) -> Message:
+    return Message(
+        content_sha256=sha256,
+        token=token,
+        issuer=payload.iss,
+        jti=payload.jti,
+        kid=key.kid,
+        type=payload.type,
+        audience=payload.aud,
+        issued_at=datetime.fromtimestamp(payload.iat, UTC),
+        expires_at=datetime.fromtimestamp(payload.exp, UTC),
+        scope=key.scope,
+        body=parse_body(payload.type, payload.body),
+    )
+
+
+def _verify(token: str, key: VerificationKey) -> bytes | None:
+    """The signed bytes, if the key signed them with its own algorithm."""
+    encoded = base64.urlsafe_b64encode(key.public_key).decode().rstrip("=")
+    jwk = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": encoded})
+    try:
+        return jws.deserialize_compact(token, jwk, algorithms=[ALGORITHM]).payload
+    except (JoseError, ValueError):
+        return None
+
+
+def _segment(token: str, number: int) -> bytes:
+    segments = token.split(".")
+    if len(segments) != 3:  # noqa: PLR2004 - header, payload, signature
+        raise ValueError("not a compact JWS")
+    return base64.b64decode(segments[number] + "=" * (-len(segments[number]) % 4), altchars=b"-_", validate=True)
+
+
+def excerpt(text: str) -> str:
+    """The beginning of something unreadable, in characters that the database and a terminal can hold."""
+    return "".join(character if character.isprintable() else "�" for character in text[:EXCERPT_CHARACTERS])

@@ -1,0 +1,288 @@
+"""Executes an action by one POST to a service, and says honestly what that came to.
+
+Whatever the service does, `HttpHandler.call` returns in time and returns an outcome. When it cannot tell whether the
+effect happened it says `Unknown`: that costs a look, where a wrong `Retry` or `Rejected` would cost a second effect or
+a lost one.
+"""
+
+import json
+import re
+import socket
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Lock, Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import rfc8785
+
+from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
+from workers.handlers import Call
+
+_BODY_LIMIT_BYTES = 64 * 1024
+_REASON_LIMIT = 200
+_RETRY_AFTER_LIMIT_SECONDS = 24 * 3600
+_DEPTH_LIMIT = 32
+_INTEGER_LIMIT = 2**53 - 1
+
+_HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class HttpHandler:
+    """POSTs an action to `endpoint` and returns what it came to, within the call's timeout and without raising.
+
+    `client` carries credentials and TLS settings, speaks HTTP/1.1, may be shared by threads, and stays the caller's to
+    close. Raises ValueError when `endpoint` is not a full http or https URL.
+    """
+
+    def __init__(self, endpoint: str, client: httpx.Client) -> None:
+        self._endpoint = _checked_endpoint(endpoint)
+        self._client = client
+
+    def call(self, call: Call) -> Outcome:
+        """Make the one call and return its outcome; nothing is sent after `call.timeout_seconds`."""
+        if not call.timeout_seconds > 0:
+            return Retry("no time was left for the call")
+        if not _HEADER_VALUE.fullmatch(call.idempotency_key):
+            return Rejected("the idempotency key is not printable ASCII and cannot be sent as a header")
+        try:
+            body = rfc8785.dumps(
+                {"action_id": str(call.action_id), "action_type": call.action_type, "params": call.params}
+            )
+        except (ValueError, RecursionError):
+            return Rejected("the params cannot be written as canonical JSON")
+        wire = _Wire()
+        answer: Future[Outcome] = Future()
+        request = self._request(call, body, wire)
+        # httpx bounds each read, not the call: a service that trickles bytes would hold us for hours. So the exchange
+        # has a thread of its own, and this one waits for it no longer than it may.
+        Thread(target=lambda: answer.set_result(self._exchange(request, wire)), daemon=True).start()
+        try:
+            return answer.result(timeout=call.timeout_seconds)
+        except TimeoutError:
+            if wire.cut():
+                return Retry("no connection to the service within the time of the call")
+            return Unknown("no complete answer within the time of the call")
+        finally:
+            wire.cut()  # also when this thread is interrupted: an abandoned exchange must not send later
+
+    def _request(self, call: Call, body: bytes, wire: "_Wire") -> httpx.Request:
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": call.idempotency_key,
+            "Attempt-Token": str(call.token),
+            "Accept-Encoding": "identity",  # a compressed body could unpack to far more than the limit
+            # A kept-alive connection may be closed by the service just as we send, which leaves an unknown outcome
+            # for nothing. Actions are rare and a connection is cheap.
+            "Connection": "close",
+        }
+        # Waiting for our own pool is our own congestion: it must end, as nothing sent, before the call's time does.
+        timeout = httpx.Timeout(call.timeout_seconds, pool=call.timeout_seconds / 2)
+        extensions = {"trace": wire.trace}
+        return self._client.build_request(
+            "POST", self._endpoint, content=body, headers=headers, timeout=timeout, extensions=extensions
+        )
+
+    def _exchange(self, request: httpx.Request, wire: "_Wire") -> Outcome:
+        try:
+            response = self._client.send(request, stream=True, follow_redirects=False)
+            try:
+                body, whole = _read(response)
+            finally:
+                response.close()
+            return _outcome(response, body, whole=whole)
+        except _NOTHING_SENT as exc:
+            if not wire.sent:
+                return Retry(f"no connection to the service: {_printable(str(exc)) or type(exc).__name__}")
+            return Unknown(f"the connection failed after the request: {type(exc).__name__}")
+        except Exception as exc:  # noqa: BLE001 - whatever an odd answer provokes in the client, the request may be out
+            # The message is left out: a protocol error quotes what the service sent.
+            return Unknown(f"no complete answer from the service: {type(exc).__name__}")
+
+
+class _CutError(Exception):
+    """Stops an exchange that its caller has given up, before it sends anything."""
+
+
+class _Wire:
+    """Knows from the transport's own events whether the request went out, and can cut the connection."""
+
+    def __init__(self) -> None:
+        self.sent = False
+        self._connecting = False
+        self._cut = False
+        self._socket: socket.socket | None = None
+        self._lock = Lock()
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        with self._lock:
+            self._connecting = True
+            if event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")):
+                self._socket = info["return_value"].get_extra_info("socket")
+            # A CONNECT only asks a proxy for a tunnel; the service has seen nothing yet.
+            elif event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+                if self._cut:
+                    raise _CutError
+                self.sent = True
+
+    def cut(self) -> bool:
+        """End the exchange for good; true when the request certainly never went out and now never will.
+
+        A transport that reports no events is taken to have sent it.
+        """
+        with self._lock:
+            self._cut = True
+            if self._socket is not None:
+                with suppress(OSError):  # closed already
+                    # The plain method: SSLSocket's own would drop its TLS state under the thread that is reading.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            return self._connecting and not self.sent
+
+
+def _checked_endpoint(endpoint: str) -> str:
+    if not endpoint.isascii() or not endpoint.isprintable() or " " in endpoint:
+        raise ValueError("The endpoint must be a URL in printable ASCII without spaces.")
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+        httpx.URL(endpoint)
+    except (ValueError, httpx.InvalidURL) as exc:
+        raise ValueError(f"The endpoint is not a URL: {exc}.") from exc
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise ValueError("The endpoint must be a full http:// or https:// URL with a host.")
+    if "@" in parts.netloc:
+        # The URL appears in the client's logs.
+        raise ValueError("The endpoint must not hold credentials: give them to the client.")
+    if parts.fragment:
+        raise ValueError("The endpoint must not have a fragment: it would never be sent.")
+    return endpoint
+
+
+def _read(response: httpx.Response) -> tuple[bytes, bool]:
+    """Return the body, up to the limit, and whether that is all of it."""
+    body = bytearray()
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > _BODY_LIMIT_BYTES:
+            return bytes(body[:_BODY_LIMIT_BYTES]), False
+    return bytes(body), True
+
+
+def _outcome(response: httpx.Response, body: bytes, *, whole: bool) -> Outcome:
+    """Say what the answer means for the effect; "did not happen" only where the service itself refused."""
+    status = response.status_code
+    said = _said(status, body)
+    if 200 <= status < 300:  # noqa: PLR2004 - the classes of HTTP statuses are their own names
+        # The service took responsibility. (202 too: who may still fail afterwards must not answer before the effect.)
+        return Done(_result(status, body)) if whole else Unknown(f"HTTP {status} with an answer beyond 64 KiB")
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        # 429: refused before any work, and it says when to come back.
+        return Retry(said, _seconds(response.headers.get("Retry-After")))
+    if status == httpx.codes.TOO_EARLY:
+        # 425: RFC 8470, refused to process what might be a replay.
+        return Retry(said)
+    if status in {httpx.codes.REQUEST_TIMEOUT, httpx.codes.CONFLICT}:
+        # 408: should mean that the request never arrived in full, but ours goes out at once; gateways use it when they
+        #      gave up waiting for the service behind them.
+        # 409: "the same key is still in progress" to some (the Idempotency-Key draft), "another body" or a business
+        #      conflict to others. In the first case the effect may be happening now.
+        return Unknown(said)
+    if 300 <= status < 500:  # noqa: PLR2004 - as above
+        # 3xx: we never follow, so the service asked did nothing; a moved endpoint is for people to correct.
+        # 4xx: the service looked at the request and refused it.
+        return Rejected(said)
+    # 5xx: failed somewhere in the middle, perhaps after the effect. 503 is no exception, with or without Retry-After:
+    #      proxies answer it when the service broke the connection after it had got the request, or when a retry of their
+    #      own was shed after a first try went through. Where the service deduplicates, trying again is safe anyway.
+    # 1xx, 6xx and beyond: not an answer.
+    return Unknown(said)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    # Dates are ignored: they would need the service's clock. A huge value must not park an action for ever.
+    if retry_after is None or not re.fullmatch(r"[0-9]{1,9}", retry_after):
+        return None
+    return float(min(int(retry_after), _RETRY_AFTER_LIMIT_SECONDS))
+
+
+def _said(status: int, body: bytes) -> str:
+    text = body.decode(errors="replace")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict):
+        names = ("error", "detail", "message", "title")
+        text = next((value[name] for name in names if isinstance(value.get(name), str)), "")
+    elif text.lstrip().startswith("<"):
+        text = ""  # a proxy's page says less than its status
+    reason = _printable(text)
+    return f"HTTP {status}: {reason}" if reason else f"HTTP {status}"
+
+
+def _printable(text: str) -> str:
+    shown = "".join(char if char.isprintable() else " " for char in text[: 4 * _REASON_LIMIT])
+    return " ".join(shown.split())[:_REASON_LIMIT]
+
+
+class _UnkeepableError(ValueError):
+    """JSON that neither jsonb nor canonical JSON can hold."""
+
+
+def _result(status: int, body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body`; the status when there is none or it could not be stored: the effect happened."""
+    try:
+        value = json.loads(
+            body.decode(), parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_without_repeats
+        )
+        if isinstance(value, dict):
+            _check(value, 1)
+            return value
+    except RecursionError:
+        return {"http_status": status, "note": "The service's answer was not kept: it is nested too deeply."}
+    except _UnkeepableError as exc:
+        return {"http_status": status, "note": f"The service's answer was not kept: {exc}."}
+    except ValueError:
+        pass  # not JSON
+    return {"http_status": status}
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int:
+    # Checked before the conversion: Python refuses thousands of digits with an error that reads as "not JSON".
+    if len(digits) > len(str(-_INTEGER_LIMIT)):
+        raise _UnkeepableError("it holds an integer beyond 2^53 - 1")
+    return int(digits)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _UnkeepableError("it repeats a key")
+    return found
+
+
+def _check(value: object, depth: int) -> None:
+    match value:
+        case str():
+            if "\x00" in value:
+                raise _UnkeepableError("it holds the character \\u0000")
+            if any("\ud800" <= char <= "\udfff" for char in value):
+                raise _UnkeepableError("it holds half a character")
+        case int():
+            if abs(value) > _INTEGER_LIMIT:
+                raise _UnkeepableError("it holds an integer beyond 2^53 - 1")
+        case float():
+            # Larger ones are written as integers by canonical JSON, and would be read back as such.
+            if abs(value) > _INTEGER_LIMIT:  # infinite too; NaN was no JSON
+                raise _UnkeepableError("it holds a number too large to be exact")
+        case dict() | list():
+            if depth > _DEPTH_LIMIT:
+                raise _UnkeepableError("it is nested too deeply")
+            for part in (*value, *value.values()) if isinstance(value, dict) else value:
+                _check(part, depth + 1)

@@ -1,0 +1,90 @@
+"""Ingest: the one drainer of the queue `messages`, by peek, commit and forget.
+
+Entries stay in the list until the transaction that applied them is committed, so a crash at any point loses nothing and
+delivers again what came twice anyway. One process drains; replicas stand by on a lock in Postgres that lives as long as
+the leader's connection. Delete this file and the stock actor `receive` does the same, one message at a time.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dramatiq
+import psycopg
+import redis
+import structlog
+
+from db import connect, leader
+from db.connect import Connection
+from db.load import Loader
+from workers.apply import Applier
+from workers.queue import Doorbell, Entry, ring
+from workers.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+BATCH = 200
+_WAIT_SECONDS = 1
+_PAUSE_SECONDS = 0.5
+
+# A leader that is stopped, or cut off, must lose the lock: the server ends a session that says nothing for this long, and
+# with it the lock. The loop speaks at least once in `_WAIT_SECONDS`.
+_SILENCE = {"idle_session_timeout": "5s", "idle_in_transaction_session_timeout": "5s"}
+
+
+class Ingest:
+    """Drains the queue `messages` of one installation until told to stop."""
+
+    def __init__(self, settings: Settings, broker: dramatiq.Broker, *, batch: int = BATCH) -> None:
+        self._settings = settings
+        self._broker = broker
+        self._batch = batch
+        self._loader = Loader(settings.audience)
+        self._client = redis.Redis.from_url(settings.servers.redis_url)
+        self._doorbell = Doorbell(self._client)
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        """Drain until `stopping` is set; trouble with either server is logged and waited out."""
+        while not self.stopping.is_set():
+            try:
+                with connect.connect(self._settings.servers.database_url, "ops-approval ingest", **_SILENCE) as conn:
+                    self._lead(conn)
+            except (psycopg.Error, redis.RedisError) as error:
+                _log.warning("ingest_waits", error=type(error).__name__)
+                self.stopping.wait(_PAUSE_SECONDS)
+
+    def _lead(self, conn: Connection) -> None:
+        """Stand by until the lock is free, then drain.
+
+        Lock and transactions share one connection: who lost the lock has lost the connection too and cannot commit.
+        """
+        while not leader.try_lead(conn):
+            if self.stopping.wait(_PAUSE_SECONDS):
+                return
+        _log.info("ingest_leads")
+        applier = Applier(lambda: _lent(conn), self._loader)
+        while not self.stopping.is_set():
+            if self._doorbell.wait(_WAIT_SECONDS):
+                self.drain_once(applier)
+            else:
+                leader.still_there(conn)
+
+    def drain_once(self, applier: Applier) -> int:
+        """Apply one batch and forget it after the commit; how many entries it had."""
+        entries = self._doorbell.peek(self._batch)
+        applied = applier.apply_entries([_content(entry) for entry in entries])
+        for action_id in applied.executable:
+            ring(self._broker, "execute", str(action_id))
+        self._doorbell.forget(entries)
+        return len(entries)
+
+
+def _content(entry: Entry) -> bytes:
+    """The entry's body; an id without one is recorded by its id."""
+    return entry.body if entry.body is not None else b"no body: " + entry.id
+
+
+@contextmanager
+def _lent(conn: Connection) -> Iterator[Connection]:
+    yield conn

@@ -1,0 +1,131 @@
+"""The doorbell: dramatiq on Redis, and the wire form of what lies in its queue `messages`.
+
+Producers put ordinary dramatiq messages for the actor `receive(token)` there. Dramatiq's pipelines, callbacks and
+results are off, so that no message can start another actor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import uuid4
+
+import dramatiq
+import redis
+import structlog
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import ConnectionClosed, DecodeError
+from dramatiq.middleware import AgeLimit, Retries, ShutdownNotifications
+
+_log = structlog.get_logger(__name__)
+
+MESSAGES = "messages"
+"""The queue that producers write to."""
+
+WORK = "work"
+"""The queue of executions and sweeps: unsigned, at most an id, and never more than a sweep would do anyway."""
+
+RECEIVE = "receive"
+"""The actor that takes a producer's token."""
+
+_LIST = f"dramatiq:{MESSAGES}"
+_BODIES = f"dramatiq:{MESSAGES}.msgs"
+_CHUNK = 500
+_HOUR_MILLISECONDS = 3_600_000
+
+# LREM and HDEL by id, never LTRIM: an entry that was not looked at stays, whoever else changed the list meanwhile.
+_FORGET = """
+for _, id in ipairs(ARGV) do
+    redis.call('LREM', KEYS[1], 1, id)
+    redis.call('HDEL', KEYS[2], id)
+end
+"""
+
+
+def make_broker(redis_url: str, *middleware: dramatiq.Middleware) -> RedisBroker:
+    """A broker without pipelines, callbacks and results, whose dead workers' messages come back within seconds.
+
+    Rings of the bell (`work`) that nobody answered for an hour are dropped: the sweep rings again for what is due.
+    """
+    return RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves this constructor untyped
+        url=redis_url,
+        heartbeat_timeout=15_000,
+        maintenance_chance=50_000,
+        middleware=[
+            AgeLimit(max_age=_HOUR_MILLISECONDS),
+            ShutdownNotifications(),
+            Retries(max_retries=10, min_backoff=500, max_backoff=30_000),
+            *middleware,
+        ],
+    )
+
+
+def enqueue(client: redis.Redis, tokens: Sequence[str]) -> None:
+    """Put tokens at the end of the queue, in order; each chunk of 500 as a whole or not at all.
+
+    Raises redis.RedisError: then some of the last ones may not be queued, and sending the same tokens again is safe.
+    """
+    for start in range(0, len(tokens), _CHUNK):
+        with client.pipeline(transaction=True) as pipe:
+            for token in tokens[start : start + _CHUNK]:
+                entry_id = str(uuid4())
+                pipe.hset(_BODIES, entry_id, _entry(entry_id, token))
+                pipe.rpush(_LIST, entry_id)
+            pipe.execute()
+
+
+def _entry(entry_id: str, token: str) -> bytes:
+    message = dramatiq.Message[Any](
+        queue_name=MESSAGES, actor_name=RECEIVE, args=(token,), kwargs={}, options={"redis_message_id": entry_id}
+    )
+    return message.encode()
+
+
+def ring(broker: dramatiq.Broker, actor_name: str, *args: str) -> None:
+    """Ask for work of the queue `work`. A ring that gets lost costs time only: the next sweep asks again."""
+    try:
+        broker.enqueue(dramatiq.Message(queue_name=WORK, actor_name=actor_name, args=args, kwargs={}, options={}))
+    except (redis.RedisError, ConnectionClosed) as error:
+        _log.warning("ring_lost", actor=actor_name, error=type(error).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What lies in the queue under an id; `body` is None where the id is all there is."""
+
+    id: bytes
+    body: bytes | None
+
+
+class Doorbell:
+    """The consumer's side of the queue `messages`: wait, peek, and forget only what is committed."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._forget = client.register_script(_FORGET)
+
+    def wait(self, timeout_seconds: int) -> bool:
+        """Whether something is there, as soon as it is: the head of the list is moved onto itself."""
+        return self._client.blmove(_LIST, _LIST, timeout_seconds, src="LEFT", dest="LEFT") is not None
+
+    def peek(self, limit: int) -> list[Entry]:
+        """The oldest entries, which stay where they are."""
+        ids = cast("list[bytes]", self._client.lrange(_LIST, 0, limit - 1))
+        bodies = cast("list[bytes | None]", self._client.hmget(_BODIES, ids)) if ids else []
+        return [Entry(entry_id, body) for entry_id, body in zip(ids, bodies, strict=True)]
+
+    def forget(self, entries: Sequence[Entry]) -> None:
+        """Let go of entries whose transaction is committed."""
+        if entries:
+            self._forget(keys=[_LIST, _BODIES], args=[entry.id for entry in entries])
+
+
+def token_of(body: bytes) -> str | None:
+    """The token in an entry, or None if it is not one dramatiq message for `receive` with one token."""
+    try:
+        message: dramatiq.Message[Any] = dramatiq.Message.decode(body)
+    except DecodeError:
+        return None
+    if message.actor_name != RECEIVE or message.kwargs or len(message.args) != 1:
+        return None
+    token = message.args[0]
+    return token if isinstance(token, str) else None

@@ -1,0 +1,81 @@
+"""The scheduler: looks every second whether anything is due and rings for a sweep; and rings the periodic actors.
+
+It decides nothing and keeps nothing, so any number may run: a periodic slot is claimed once in Redis, and where Redis
+forgets that, the actor runs twice and finds nothing to do the second time.
+"""
+
+import signal
+import threading
+import time
+from types import FrameType
+
+import dramatiq
+import psycopg
+import redis
+import structlog
+
+from db import connect, due
+from db.connect import Connection
+from workers import logs
+from workers.queue import WORK, make_broker, ring
+from workers.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.5
+_ENOUGH_RINGS = 50
+
+
+class Scheduler:
+    """Rings for sweeps and for the periodic actors until told to stop."""
+
+    def __init__(self, settings: Settings, broker: dramatiq.Broker) -> None:
+        self._settings = settings
+        self._broker = broker
+        self._client = redis.Redis.from_url(settings.servers.redis_url)
+        self._periods = {
+            "escalate_expired_actions": settings.escalate_every_seconds,
+            "auto_execute_approved_actions": settings.auto_execute_every_seconds,
+        }
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        """Tick until `stopping` is set; trouble with either server is logged and waited out."""
+        while not self.stopping.is_set():
+            try:
+                with connect.connect(self._settings.servers.database_url, "ops-approval scheduler") as conn:
+                    while not self.stopping.wait(TICK_SECONDS):
+                        self.tick(conn)
+            except (psycopg.Error, redis.RedisError) as error:
+                _log.warning("scheduler_waits", error=type(error).__name__)
+                self.stopping.wait(TICK_SECONDS)
+
+    def tick(self, conn: Connection) -> None:
+        """Ring for what is due now, unless so many rings wait already that nobody can be listening."""
+        if self._client.llen(f"dramatiq:{WORK}") > _ENOUGH_RINGS:
+            return
+        if due.is_anything_due(conn):
+            ring(self._broker, "sweep")
+        now = time.time()
+        for actor_name, period_seconds in self._periods.items():
+            slot = f"ops-approval:slot:{actor_name}:{int(now // period_seconds)}"
+            if self._client.set(slot, 1, nx=True, ex=2 * period_seconds):
+                ring(self._broker, actor_name)
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    logs.configure()
+    settings = Settings()
+    scheduler = Scheduler(settings, make_broker(settings.servers.redis_url))
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        scheduler.stopping.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, stop)
+    scheduler.run()
+
+
+if __name__ == "__main__":
+    main()

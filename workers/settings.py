@@ -1,0 +1,35 @@
+"""What an installation says about itself, read from the environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, HttpUrl
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers import stack
+
+
+class Settings(BaseSettings):
+    """The environment of a process.
+
+    `DATABASE_URL` and `REDIS_URL` name the servers; without them it is the embedded ones that `ops-approval up` runs on
+    the data directory. `OPS_APPROVAL_SERVICES` is a JSON object of service names (as action types use them) and base
+    URLs. `OPS_APPROVAL_AUDIENCE` is the name under which messages address this installation. `OPS_APPROVAL_INGEST=false` leaves the queue `messages` to the stock actor.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OPS_APPROVAL_", extra="ignore")
+
+    database_url: Annotated[str, Field(validation_alias="DATABASE_URL")] = ""
+    redis_url: Annotated[str, Field(validation_alias="REDIS_URL")] = ""
+    data: Path = Field(default_factory=stack.default_data_dir)
+    audience: str = "ops-approval"
+    ingest: bool = True
+    services: dict[str, HttpUrl] = {}
+    escalate_every_seconds: Annotated[int, Field(ge=1)] = 600
+    auto_execute_every_seconds: Annotated[int, Field(ge=1)] = 120
+
+    @property
+    def servers(self) -> stack.Urls:
+        """Where Postgres and Redis are."""
+        embedded = stack.urls_for(self.data)
+        return stack.Urls(self.database_url or embedded.database_url, self.redis_url or embedded.redis_url)
