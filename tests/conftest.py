@@ -1,0 +1,67 @@
+"""Real servers for the tests: one Postgres and one Valkey for the whole run, a database of its own for each test."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from db import connect, schema
+from tests.world import Installation, prepare
+from workers import definition_files
+from workers.stack import Servers
+
+TEMPLATE = "template_ops_approval"
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """One embedded Postgres and one embedded Valkey."""
+    directory = Path(tempfile.mkdtemp(prefix="ops-test-", dir="/tmp"))
+    directory.chmod(0o711)
+    servers = Servers(directory, durable=False)
+    try:
+        servers.start()
+        _make_template(servers.urls.database_url)
+        yield servers
+    finally:
+        servers.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _make_template(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(f'create database "{TEMPLATE}"')
+    with connect.connect(_database(url, TEMPLATE), "tests", role=None) as conn:
+        schema.init(conn)
+        definition_files.apply(conn, definition_files.shipped(), by="tests")
+        prepare(conn)
+
+
+def _database(url: str, name: str) -> str:
+    return url.replace("/ops_approval?", f"/{name}?")
+
+
+_count = iter(range(1, 1_000_000))
+
+
+@pytest.fixture
+def installation(servers: Servers) -> Iterator[Installation]:
+    """A database with schema, shipped definitions, keys and a directory; and an empty Redis database."""
+    name = f"test_{next(_count)}"
+    admin = servers.urls.database_url
+    with psycopg.connect(admin, autocommit=True) as conn:
+        conn.execute(f'create database "{name}" template "{TEMPLATE}" strategy file_copy')
+    client = redis.Redis.from_url(servers.urls.redis_url)
+    client.flushall()
+    installation = Installation(_database(admin, name), servers.urls.redis_url, client)
+    try:
+        yield installation
+    finally:
+        installation.close()
+        client.close()
+        with psycopg.connect(admin, autocommit=True) as conn:
+            conn.execute(f'drop database "{name}" with (force)')
