@@ -52,7 +52,9 @@ class Ingest:
                     self._lead(conn)
             except (psycopg.Error, redis.RedisError) as error:
                 _log.warning("ingest_waits", error=type(error).__name__)
-                self.stopping.wait(_PAUSE_SECONDS)
+            except Exception:  # noqa: BLE001 - a defect of ours must not end the draining of what is good
+                _log.exception("ingest_failed")
+            self.stopping.wait(_PAUSE_SECONDS)
 
     def _lead(self, conn: Connection) -> None:
         """Stand by until the lock is free, then drain.

@@ -1,12 +1,13 @@
-"""What `dramatiq workers.main --queues work` runs: the actors, and ingest in a process beside them.
+"""What `dramatiq workers.main --queues work` runs: the actors, and in each process a thread for ingest.
 
-On a broker other than Redis leave `--queues` away and set `OPS_APPROVAL_INGEST=false`: then the stock actor takes the
+One of those threads drains the queue `messages`, the others stand by. A thread and not a process of its own, because
+dramatiq's master does not notice when a forked helper dies; a worker process that dies it does notice.
+
+With a broker other than Redis leave `--queues` away and set `OPS_APPROVAL_INGEST=false`: then the stock actor takes the
 messages, one at a time.
 """
 
-import signal
-from collections.abc import Callable
-from types import FrameType
+import threading
 
 import dramatiq
 from dramatiq.middleware import Middleware
@@ -18,13 +19,17 @@ from workers.queue import make_broker
 from workers.runtime import Runtime
 from workers.settings import Settings
 
+_DRAIN_SECONDS = 20
+
 
 class RuntimeMiddleware(Middleware):
-    """Opens the process's runtime after the fork and before its first message, and closes it at the end."""
+    """Gives each worker process its runtime and its ingest, after the fork, and ends both at shutdown."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._runtime: Runtime | None = None
+        self._ingest: Ingest | None = None
+        self._thread: threading.Thread | None = None
 
     def runtime(self) -> Runtime:
         """What the actors of this process work with; there is one from boot to shutdown."""
@@ -32,13 +37,18 @@ class RuntimeMiddleware(Middleware):
             raise RuntimeError("the worker has not booted: run this module with dramatiq")
         return self._runtime
 
-    @property
-    def forks(self) -> list[Callable[[], int]]:
-        """Functions that dramatiq's master runs in processes of their own."""
-        return [run_ingest] if self._settings.ingest else []
-
-    def before_worker_boot(self, _broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:
+    def before_worker_boot(self, broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:
         self._runtime = Runtime.open(self._settings)
+        if self._settings.ingest:
+            self._ingest = Ingest(self._settings, broker)
+            self._thread = threading.Thread(target=self._ingest.run, name="ingest")
+            self._thread.start()
+
+    def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:
+        """Let ingest finish the batch at hand; what it cannot finish is still in the queue."""
+        if self._ingest is not None and self._thread is not None:
+            self._ingest.stopping.set()
+            self._thread.join(_DRAIN_SECONDS)
 
     def after_worker_shutdown(self, _broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:
         if self._runtime is not None:
@@ -51,16 +61,3 @@ _middleware = RuntimeMiddleware(_settings)
 broker = make_broker(_settings.servers.redis_url, _middleware)
 dramatiq.set_broker(broker)
 actors = Actors(broker, _middleware.runtime)
-
-
-def run_ingest() -> int:
-    """Drain the queue `messages` until SIGTERM; the batch at hand is finished first."""
-    ingest = Ingest(_settings, broker)
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        ingest.stopping.set()
-
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(name, stop)
-    ingest.run()
-    return 0

@@ -1,0 +1,90 @@
+"""How the command line speaks: to people in plain sentences and colour, to programs in JSON, and with its exit code."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, NoReturn
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+DONE, REFUSED, WRONG_USE, UNAVAILABLE = 0, 1, 2, 3
+"""Exit codes. 3 is for servers that do not answer: nothing is known to have been done or refused."""
+
+out = Console(highlight=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+
+COLOURS = {
+    "applied": "green",
+    "approved": "green",
+    "executed": "green",
+    "duplicate": "yellow",
+    "parked": "yellow",
+    "executing": "cyan",
+    "refused": "red",
+    "rejected": "red",
+    "failed": "red",
+    "expired": "red",
+    "quarantined": "red",
+    "dead": "red",
+    "outcome_unknown": "bold red",
+}
+
+
+def fail(sentence: str, code: int = WRONG_USE) -> NoReturn:
+    """End with a sentence that says what is wrong and what to do next."""
+    err.print(Text.assemble(("Error: ", "bold red"), shown(sentence)))
+    raise typer.Exit(code)
+
+
+def plain(value: Any) -> Any:
+    """A value from the database as JSON knows it."""
+    match value:
+        case datetime():
+            return value.isoformat()
+        case Decimal():
+            return float(value)
+        case UUID():
+            return str(value)
+        case bytes():
+            return value.hex()
+        case dict():
+            return {key: plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case _:
+            return value
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, and nothing else."""
+    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def coloured(word: str) -> Text:
+    """A status or outcome in its colour, without the terminal's escapes where there is no terminal."""
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def shown(value: Any) -> str:
+    """Somebody's words on a terminal: no control characters, which could rewrite what stands there."""
+    return "".join(character if character.isprintable() else "�" for character in str(value))
+
+
+def when(moment: datetime | None) -> str:
+    """A moment for people, in UTC to the second."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    """Rows under their column names."""
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else shown(cell) for cell in row))
+    out.print(table)

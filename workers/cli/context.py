@@ -1,0 +1,117 @@
+"""What most commands need: where the installation is, a connection, a producer, and waiting for an answer."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import redis
+import typer
+
+from db import connect, read
+from domain.messages import AnyBody
+from workers.cli.console import REFUSED, UNAVAILABLE, coloured, fail, out, print_json, shown
+from workers.envelope import SigningKey
+from workers.producer import Producer, Ticket
+from workers.settings import Settings
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="OPS_APPROVAL_DATA",
+        help="Data directory of `ops-approval up`; its servers and keys are used unless DATABASE_URL and REDIS_URL are set.",
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", envvar="OPS_APPROVAL_KEY", help="Key file to sign with; by default one of the data directory's."
+    ),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the receipt and print it.")]
+TimeoutSeconds = Annotated[int, typer.Option(min=1, help="How long to wait at most.")]
+
+
+def settings_for(data: Path | None) -> Settings:
+    """The settings of the environment, with the data directory of the command line."""
+    return Settings(data=data) if data is not None else Settings()
+
+
+def open_reader(data: Path | None) -> connect.Connection:
+    """A connection for reading."""
+    return connect.connect(settings_for(data).servers.database_url, "ops-approval cli")
+
+
+def open_owner(data: Path | None) -> connect.Connection:
+    """A connection with the rights of whoever DATABASE_URL logs in as."""
+    return connect.connect(settings_for(data).servers.database_url, "ops-approval cli", role=None)
+
+
+def open_producer(data: Path | None, key_file: Path | None, issuer: str) -> Producer:
+    """A producer that signs with the key file, or with the data directory's key of this issuer."""
+    settings = settings_for(data)
+    path = key_file or settings.data / "keys" / f"{issuer}.json"
+    try:
+        key = SigningKey.read(path)
+    except OSError:
+        fail(f"There is no key to sign with at {path}. Start `ops-approval up`, or name a key file with --key.")
+    except ValueError as error:
+        fail(f"{error}. Name another one with --key.")
+    return Producer(redis.Redis.from_url(settings.servers.redis_url), key, audience=settings.audience)
+
+
+def send(
+    producer: Producer, body: AnyBody, data: Path | None, *, wait: bool, as_json: bool, timeout_seconds: int
+) -> None:
+    """Send a message; with `wait` print its receipt and end with exit code 1 if it was refused."""
+    ticket = producer.send(body)
+    if not wait:
+        queued = {"jti": ticket.jti, "action_id": ticket.action_id, "queued": True}
+        if as_json:
+            print_json(queued)
+        else:
+            out.print(f"Queued as {ticket.jti}." + (f" Action {ticket.action_id}." if ticket.action_id else ""))
+            out.print(f"Its receipt: ops-approval receipts show {ticket.jti}", style="dim")
+        return
+    receipt = wait_for_receipt(data, ticket, timeout_seconds)
+    print_receipt(receipt, as_json=as_json)
+    if is_refusal(receipt):
+        raise typer.Exit(REFUSED)
+
+
+def is_refusal(receipt: dict[str, Any]) -> bool:
+    """Whether a receipt says no."""
+    return receipt["outcome"] in {"refused", "quarantined", "dead"}
+
+
+def wait_for_receipt(data: Path | None, ticket: Ticket, timeout_seconds: int) -> dict[str, Any]:
+    """The receipt of a message, as soon as there is one."""
+    with open_reader(data) as conn:
+        receipt = poll(lambda: read.get_receipt(conn, ticket.content_sha256), timeout_seconds)
+    if receipt is None:
+        fail(
+            f"No receipt after {timeout_seconds} s. The message is queued; is a worker running? "
+            f"Look again with `ops-approval receipts show {ticket.jti}`.",
+            UNAVAILABLE,
+        )
+    return receipt
+
+
+def poll(look: Callable[[], dict[str, Any] | None], timeout_seconds: float) -> dict[str, Any] | None:
+    """What `look` finds, as soon as it finds something; None when the time is over."""
+    deadline = time.monotonic() + timeout_seconds
+    while (found := look()) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def print_receipt(receipt: dict[str, Any], *, as_json: bool) -> None:
+    """A receipt, for people or programs."""
+    if as_json:
+        print_json(receipt)
+        return
+    code = f" ({receipt['code']})" if receipt["code"] else ""
+    out.print(coloured(receipt["outcome"]), shown(f"{code} {receipt['sentence']}").strip())
+    if receipt["action_id"]:
+        out.print(f"action {receipt['action_id']}", style="dim")

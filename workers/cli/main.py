@@ -1,0 +1,62 @@
+"""The command line `ops-approval`.
+
+Exit codes: 0 done, 1 refused (the engine or the trail says no), 2 wrong use, 3 a server does not answer.
+"""
+
+import psycopg
+import redis
+import typer
+from pydantic import ValidationError
+
+from db.schema import SchemaError
+from workers.cli import administration, demo, reading, sending, up
+from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
+
+app = typer.Typer(
+    help="Dangerous operations happen only when the right people agreed, exactly once, with a trail.",
+    epilog="Exit codes: 0 done, 1 refused, 2 wrong use, 3 a server does not answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(up.up)
+app.command()(demo.demo)
+app.command()(sending.create)
+app.command()(sending.vote)
+app.command()(sending.execute)
+app.add_typer(reading.actions, name="actions")
+app.add_typer(reading.receipts, name="receipts")
+app.add_typer(administration.policies, name="policies")
+app.add_typer(sending.directory, name="directory")
+app.add_typer(administration.keys, name="keys")
+app.add_typer(administration.database, name="db")
+
+
+def main() -> None:
+    """Run a command; what it cannot reach becomes a sentence and an exit code instead of a traceback."""
+    try:
+        _run()
+    except typer.Exit as ended:
+        raise SystemExit(ended.exit_code) from None
+
+
+def _run() -> None:
+    try:
+        app()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedObject):
+        fail("The database has no schema yet. Run `ops-approval db init` as its owner.", WRONG_USE)
+    except psycopg.errors.InsufficientPrivilege as error:
+        fail(
+            f"The database does not allow this: {error.diag.message_primary}. Use a DATABASE_URL of the owner.",
+            WRONG_USE,
+        )
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        fail(f"Postgres does not answer ({reason}). Start `ops-approval up`, or set DATABASE_URL.", UNAVAILABLE)
+    except redis.RedisError as error:
+        fail(f"Redis does not answer ({error}). Start `ops-approval up`, or set REDIS_URL.", UNAVAILABLE)
+    except SchemaError as error:
+        fail(str(error), WRONG_USE)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        fail(f"Setting {'.'.join(map(str, problem['loc']))}: {problem['msg']}.", WRONG_USE)

@@ -1,0 +1,172 @@
+"""Commands that read: actions, their trails, receipts."""
+
+import json
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.text import Text
+
+from db import read
+from db.connect import Connection
+from domain import trail as trails
+from domain.lifecycle import OPEN, Status
+from domain.trail import BrokenTrail, Event
+from workers.cli.console import REFUSED, AsJson, coloured, fail, out, print_json, print_table, shown, when
+from workers.cli.context import Data, open_reader
+
+actions = typer.Typer(help="What was asked for, and what became of it.", no_args_is_help=True)
+receipts = typer.Typer(help="The engine's answers to messages.", no_args_is_help=True)
+
+ActionId = Annotated[UUID, typer.Argument(help="The action.")]
+_UNFINISHED = OPEN | {Status.APPROVED, Status.EXECUTING, Status.OUTCOME_UNKNOWN}
+
+
+@actions.command("list")
+def list_actions(
+    status: Annotated[list[Status] | None, typer.Option(help="Only these states; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Finished ones too.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Unfinished actions: unknown outcomes first, then the newest first."""
+    with open_reader(data) as conn:
+        found = read.list_actions(conn, status or (list(Status) if every else sorted(_UNFINISHED)), limit)
+    if as_json:
+        print_json(found)
+    elif not found:
+        out.print("No actions." if every or status else "No unfinished actions. See finished ones with --all.")
+    else:
+        columns = ("id", "type", "target", "status", "for", "against", "by", "expires (UTC)")
+        print_table(columns, (_list_row(row) for row in found))
+
+
+def _list_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
+    target = f"{row['target_tenant_type'] or ''} {row['target_tenant_id'] or ''}".strip()
+    votes = (str(row["votes_approve"]), str(row["votes_reject"]))
+    status = coloured(row["status"])
+    return (str(row["id"]), row["action_type"], target, status, *votes, row["created_by"], when(row["expires_at"]))
+
+
+@actions.command("show")
+def show(action_id: ActionId, *, as_json: AsJson = False, data: Data = None) -> None:
+    """One action: what it would do, who must agree, who has, and what became of it."""
+    with open_reader(data) as conn:
+        action = read.get_action_with_votes(conn, action_id)
+    if action is None:
+        fail(
+            f"There is no action {action_id}. A message that asked for it may have been refused: see its receipt.",
+            REFUSED,
+        )
+    if as_json:
+        print_json(action)
+    else:
+        print_action(action)
+
+
+def print_action(action: dict[str, Any]) -> None:
+    """An action for people."""
+    out.print(f"{action['action_type']} ", style="bold", end="")
+    out.print(coloured(action["status"]))
+    quorum = json.dumps(action["required_quorum"])
+    facts = {
+        "id": action["id"],
+        "params": json.dumps(action["params"], ensure_ascii=False),
+        "target": f"{action['target_tenant_type'] or ''} {action['target_tenant_id'] or ''}".strip(),
+        "risk": action["risk_level"],
+        "asked for": f"by {action['created_by']} through {action['origin']}, {when(action['created_at'])} UTC",
+        "policy": f"{action['policy_name']} (version {action['policy_version']})",
+        "must agree": f"{quorum}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
+        "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
+        "content": action["content_hash"],
+        "next try": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.APPROVED else None,
+        "executed by": action["executed_by"],
+        "result": json.dumps(action["result"], ensure_ascii=False) if action["result"] is not None else None,
+        "error": action["error"],
+    }
+    for name, value in facts.items():
+        if value not in (None, "", "None", " UTC"):
+            out.print(f"  {name:<12}", shown(value))
+    for vote in action["votes"]:
+        comment = f": {vote['comment']}" if vote["comment"] else ""
+        out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']} {vote['vote']}{comment}"))
+    for attempt in action["attempts"]:
+        reason = f": {attempt['reason']}" if attempt["reason"] else ""
+        out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))
+
+
+@actions.command("trail")
+def trail(action_id: ActionId, *, as_json: AsJson = False, data: Data = None) -> None:
+    """Everything that happened to an action; says so if the trail is not what was written."""
+    with open_reader(data) as conn:
+        events = read.get_audit_trail(conn, action_id)
+    if not events:
+        fail(f"There is no action {action_id}.", REFUSED)
+    if as_json:
+        print_json([event_json(event) for event in events])
+    else:
+        print_table(("at (UTC)", "event", "by", "of it"), (_event_row(event) for event in events))
+    try:
+        trails.verify(events)
+    except BrokenTrail as error:
+        fail(
+            f"The trail is broken: {error}. Somebody changed the database by hand; keep it as it is and find out who.",
+            REFUSED,
+        )
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as callers read it."""
+    return {
+        "seq": event.seq,
+        "event": event.event.value,
+        "actor": event.actor,
+        "at": trails.timestamp(event.at),
+        "data": event.data,
+        "hash": event.hash.hex(),
+    }
+
+
+def _event_row(event: Event) -> tuple[str | Text, ...]:
+    names = ("vote", "comment", "reason", "role", "attempt", "policy_name")
+    told = ", ".join(f"{name} {event.data[name]}" for name in names if event.data.get(name) is not None)
+    return when(event.at), coloured(event.event.value), event.actor, told
+
+
+@receipts.command("show")
+def show_receipts(
+    name: Annotated[
+        str, typer.Argument(metavar="JTI|ACTION", help="A message's jti, or an action's id for all of its.")
+    ],
+    *,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """What became of a message, or of all messages that concerned an action."""
+    with open_reader(data) as conn:
+        found = _find_receipts(conn, name)
+    if not found:
+        fail(
+            f"No message {name} was received yet. If it was sent, is a worker running? Sending it again is safe.",
+            REFUSED,
+        )
+    if as_json:
+        print_json(found)
+        return
+    rows = (
+        (when(row["received_at"]), row["type"] or "", coloured(row["outcome"]), row["code"] or "", row["sentence"])
+        for row in found
+    )
+    print_table(("received (UTC)", "type", "outcome", "code", ""), rows)
+
+
+def _find_receipts(conn: Connection, name: str) -> list[dict[str, Any]]:
+    found = read.find_receipts(conn, name)
+    if not found:
+        try:
+            found = read.get_receipts_of_action(conn, UUID(name))
+        except ValueError:
+            return []
+    return found

@@ -1,0 +1,200 @@
+"""Commands that send messages: create, vote, execute, directory sync. Each signs, enqueues, and can wait for the answer."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+from pydantic import BaseModel, ValidationError
+
+from db import read
+from domain.lifecycle import OPEN, Status
+from domain.messages import CastVote, CreateAction, ExecuteAction, SyncDirectory, parse_json
+from domain.quorum import Choice
+from workers.cli.console import REFUSED, AsJson, fail, out, print_json, shown
+from workers.cli.context import (
+    Data,
+    KeyFile,
+    TimeoutSeconds,
+    Wait,
+    is_refusal,
+    open_producer,
+    open_reader,
+    poll,
+    print_receipt,
+    send,
+    wait_for_receipt,
+)
+
+directory = typer.Typer(help="The people and roles that decisions look at.", no_args_is_help=True)
+
+_ISSUERS = {"alert": "alerts", "sira": "sira"}
+_ENDED = frozenset(Status) - OPEN - {Status.APPROVED, Status.EXECUTING}
+
+
+B = TypeVar("B", bound=BaseModel)
+
+
+def _body(model: type[B], fields: dict[str, Any]) -> B:
+    """A message body from options; who writes something else is told which field and why."""
+    try:
+        return model.model_validate({name: value for name, value in fields.items() if value is not None})
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        fail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.")
+
+
+def _json_object(text: str, option: str) -> dict[str, Any]:
+    try:
+        value = parse_json(text.encode())
+    except ValueError as error:
+        fail(f'{option}: {error}. Write one JSON object, such as \'{{"merchant_id": "m-1"}}\'.')
+    if not isinstance(value, dict):
+        fail(f"{option}: expected one JSON object.")
+    return value
+
+
+def create(
+    action_type: Annotated[str, typer.Argument(help="What to do, for example FREEZE_MERCHANT.")],
+    created_by: Annotated[str, typer.Option("--as", help="Who asks for it: a person of the directory, or a machine.")],
+    params: Annotated[str, typer.Option(help="The action's params, a JSON object.")] = "{}",
+    origin: Annotated[str, typer.Option(help="sira, system, ops_ui, module or alert.")] = "ops_ui",
+    idempotency_key: Annotated[str | None, typer.Option(help="The same key makes the same action, once.")] = None,
+    triggered_by: Annotated[str | None, typer.Option(help="The person who made a machine ask.")] = None,
+    risk_level: Annotated[
+        str | None, typer.Option(help="low, medium, high or critical; can only raise the type's.")
+    ] = None,
+    auto_execute: Annotated[
+        bool | None,
+        typer.Option("--auto-execute/--no-auto-execute", help="Execute once approved, if the policy lets it."),
+    ] = None,
+    *,
+    wait: Wait = False,
+    timeout_seconds: TimeoutSeconds = 10,
+    as_json: AsJson = False,
+    key: KeyFile = None,
+    data: Data = None,
+) -> None:
+    """Ask for a dangerous operation; the policies say who must agree."""
+    fields = {
+        "action_type": action_type,
+        "created_by": created_by,
+        "params": _json_object(params, "--params"),
+        "origin": origin,
+        "idempotency_key": idempotency_key,
+        "triggered_by": triggered_by,
+        "risk_level": risk_level,
+        "auto_execute": auto_execute,
+    }
+    body = _body(CreateAction, fields)
+    producer = open_producer(data, key, _ISSUERS.get(origin, "ops-tooling"))
+    send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
+
+
+def vote(
+    action_id: Annotated[UUID, typer.Argument(help="The action.")],
+    choice: Annotated[Choice, typer.Argument(help="What you say.")],
+    voter: Annotated[str, typer.Option("--as", help="The person who votes.")],
+    comment: Annotated[str | None, typer.Option(help="Why; it stands in the trail.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="A role the voter claims; refused if the directory disagrees.")
+    ] = None,
+    content_hash: Annotated[
+        str | None, typer.Option(help="The content_hash that was looked at; refused if it differs.")
+    ] = None,
+    *,
+    wait: Wait = False,
+    timeout_seconds: TimeoutSeconds = 10,
+    as_json: AsJson = False,
+    key: KeyFile = None,
+    data: Data = None,
+) -> None:
+    """Vote on an action; voting again replaces the vote while the action is undecided."""
+    fields = {
+        "action_id": action_id,
+        "vote": choice,
+        "voter_id": voter,
+        "comment": comment,
+        "voter_roles": role or None,
+        "content_hash": content_hash,
+    }
+    body = _body(CastVote, fields)
+    producer = open_producer(data, key, "ops-tooling")
+    send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
+
+
+def execute(
+    action_id: Annotated[UUID, typer.Argument(help="The action; it must be approved.")],
+    executor: Annotated[str, typer.Option("--as", help="The person who has it executed.")],
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome: {success, result, error}.")] = False,
+    timeout_seconds: TimeoutSeconds = 60,
+    as_json: AsJson = False,
+    key: KeyFile = None,
+    data: Data = None,
+) -> None:
+    """Have an approved action executed now."""
+    body = _body(ExecuteAction, {"action_id": action_id, "executed_by": executor})
+    producer = open_producer(data, key, "ops-tooling")
+    if not wait:
+        send(producer, body, data, wait=False, as_json=as_json, timeout_seconds=timeout_seconds)
+        return
+    receipt = wait_for_receipt(data, producer.send(body), timeout_seconds)
+    if is_refusal(receipt):
+        _print_outcome(
+            {"success": False, "result": None, "error": receipt["sentence"]}, as_json=as_json, receipt=receipt
+        )
+    else:
+        _print_outcome(_outcome(data, action_id, timeout_seconds), as_json=as_json)
+
+
+def _outcome(data: Path | None, action_id: UUID, timeout_seconds: int) -> dict[str, Any]:
+    """What the execution came to, in the form of the spec: {success, result, error}."""
+    with open_reader(data) as conn:
+
+        def ended() -> dict[str, Any] | None:
+            action = read.get_action_with_votes(conn, action_id)
+            return action if action is not None and action["status"] in _ENDED else None
+
+        action = poll(ended, timeout_seconds)
+    if action is None:
+        late = f"Not finished after {timeout_seconds} s; see `ops-approval actions show {action_id}`."
+        return {"success": False, "result": None, "error": late}
+    success = action["status"] == Status.EXECUTED
+    error = None if success else f"{action['status']}: {action['error'] or 'see its trail'}"
+    return {"success": success, "result": action["result"], "error": error}
+
+
+def _print_outcome(outcome: dict[str, Any], *, as_json: bool, receipt: dict[str, Any] | None = None) -> None:
+    if as_json:
+        print_json(outcome)
+    elif receipt is not None:
+        print_receipt(receipt, as_json=False)
+    elif outcome["success"]:
+        out.print("Executed.", style="green")
+        out.print_json(data=outcome["result"])
+    else:
+        out.print("Not executed.", style="red", end=" ")
+        out.print(shown(outcome["error"]))
+    if not outcome["success"]:
+        raise typer.Exit(REFUSED)
+
+
+@directory.command("sync")
+def sync(
+    file: Annotated[Path, typer.Argument(help="JSON: {snapshot, people: [{id, name?, grants: [{role}]}]}.")],
+    *,
+    wait: Wait = False,
+    timeout_seconds: TimeoutSeconds = 10,
+    as_json: AsJson = False,
+    key: KeyFile = None,
+    data: Data = None,
+) -> None:
+    """Send the whole directory as it is now; who is not in it any more loses every role."""
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read: {error}.")
+    body = _body(SyncDirectory, _json_object(text, str(file)))
+    producer = open_producer(data, key, "directory")
+    send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
