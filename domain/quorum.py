@@ -210,6 +210,18 @@ def _share_of_pool(share: Any, pool: Any) -> Need:
     return Need(count=share_of(Need(count=1, people=people, share=exact).share or exact, len(pool)), people=people)
 
 
+def in_words(tree: Tree | None) -> str:
+    """The tree as a person says it: `2 of finance_ops`."""
+    match tree:
+        case Need(share=None):
+            return f"{tree.count} of {tree.people}"
+        case Need():
+            return f"{tree.share} of all {tree.people}"
+        case KOf():
+            return f"{tree.k} of ({'; '.join(in_words(child) for child in tree.children)})"
+    return "nobody"
+
+
 def pool_roles(tree: Tree | None) -> frozenset[str]:
     """Roles whose number of holders the tree depends on."""
     return frozenset(need.people.role for need in _needs(tree) if need.share is not None and need.people.role)

@@ -1,8 +1,9 @@
 """Commands of whoever owns the installation: the schema, keys, policies and action types."""
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import psycopg
 import typer
@@ -11,8 +12,10 @@ from pydantic import ValidationError
 from db import keys as key_rows
 from db import read, schema
 from db.schema import SchemaError
+from domain import quorum
 from domain.keys import Scope
 from domain.messages import BODIES
+from domain.policy import Policy
 from workers import definition_files
 from workers.cli.console import REFUSED, AsJson, fail, out, print_json, print_table, when
 from workers.cli.context import Data, open_owner, open_reader
@@ -154,18 +157,28 @@ def list_policies(*, as_json: AsJson = False, data: Data = None) -> None:
     if as_json:
         print_json([row["body"] | {"version": row["version"]} for row in found])
         return
-    columns = ("priority", "name", "version", "enabled", "criteria", "quorum", "ratio", "seconds", "escalates to")
-    print_table(columns, ([str(cell) for cell in _policy_row(row)] for row in found))
+    columns = ("priority", "name", "version", "enabled", "for", "must agree", "ratio", "within", "escalates to")
+    print_table(columns, (_policy_row(row) for row in found))
 
 
-def _policy_row(row: dict[str, object]) -> tuple[object, ...]:
-    body = row["body"]
-    assert isinstance(body, dict)  # noqa: S101 - the table's own constraint
-    rules = body["policy"]
-    quorum = f"{rules['required_quorum']['type']} {rules['required_quorum'].get('value', '')}"
-    enabled = "yes" if body["enabled"] else "no"
-    names = (body["priority"], row["name"], row["version"], enabled, body["criteria"], quorum)
-    return (*names, rules["required_ratio"], rules["timeout_seconds"], rules["escalation_role"] or "")
+def _policy_row(row: dict[str, Any]) -> tuple[str, ...]:
+    policy = Policy.model_validate(row["body"])
+    rules = policy.policy
+    criteria = " and ".join(
+        f"{condition.path} {condition.operator.removeprefix('$').replace('eq', '=')} {json.dumps(condition.operand)}"
+        for condition in policy.parsed_criteria.conditions
+    )
+    return (
+        str(policy.priority),
+        policy.name,
+        str(row["version"]),
+        "yes" if policy.enabled else "no",
+        criteria or "every action",
+        quorum.in_words(rules.tree),
+        str(rules.required_ratio),
+        f"{rules.timeout_seconds} s",
+        rules.escalation_role or "",
+    )
 
 
 def _me() -> str:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 DONE, REFUSED, WRONG_USE, UNAVAILABLE = 0, 1, 2, 3
@@ -83,8 +82,13 @@ def when(moment: datetime | None) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Rows under their column names."""
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else shown(cell) for cell in row))
-    out.print(table)
+    """Rows under their column names, each on one line however narrow the terminal: ids are there to be copied."""
+    heading = [Text(column, style="bold") for column in columns]
+    lines = [heading, *([cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row] for row in rows)]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        for cell, width in zip(line, widths, strict=True):
+            cell.pad_right(width - cell.cell_len + 2)
+        text = Text.assemble(*line)
+        text.rstrip()
+        out.print(text)

@@ -1,6 +1,6 @@
 """The command line `ops-approval`.
 
-Exit codes: 0 done, 1 refused (the engine or the trail says no), 2 wrong use, 3 a server does not answer.
+Exit codes: 0 done, 1 refused or not executed, 2 wrong use, 3 a server does not answer.
 """
 
 import psycopg
@@ -14,7 +14,7 @@ from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
 
 app = typer.Typer(
     help="Dangerous operations happen only when the right people agreed, exactly once, with a trail.",
-    epilog="Exit codes: 0 done, 1 refused, 2 wrong use, 3 a server does not answer.",
+    epilog="Exit codes: 0 done, 1 refused or not executed, 2 wrong use, 3 a server does not answer.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from db import read
 from db.connect import Connection
+from domain import quorum
 from domain import trail as trails
 from domain.lifecycle import OPEN, Status
 from domain.trail import BrokenTrail, Event
@@ -70,7 +71,7 @@ def print_action(action: dict[str, Any]) -> None:
     """An action for people."""
     out.print(f"{action['action_type']} ", style="bold", end="")
     out.print(coloured(action["status"]))
-    quorum = json.dumps(action["required_quorum"])
+    must_agree = quorum.in_words(quorum.parse(action["required_quorum"]))
     facts = {
         "id": action["id"],
         "params": json.dumps(action["params"], ensure_ascii=False),
@@ -78,7 +79,7 @@ def print_action(action: dict[str, Any]) -> None:
         "risk": action["risk_level"],
         "asked for": f"by {action['created_by']} through {action['origin']}, {when(action['created_at'])} UTC",
         "policy": f"{action['policy_name']} (version {action['policy_version']})",
-        "must agree": f"{quorum}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
+        "must agree": f"{must_agree}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
         "content": action["content_hash"],
         "next try": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.APPROVED else None,

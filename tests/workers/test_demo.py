@@ -1,0 +1,47 @@
+"""The demo is the document's scenario, on real servers, for programs and for people."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from workers.cli.main import main; main()", "demo"]
+
+
+def demos() -> set[Path]:
+    return set(Path("/tmp").glob("ops-demo-*"))  # noqa: S108 - where the demo puts its directory
+
+
+def test_the_demo_for_programs_is_one_json_object() -> None:
+    before = demos()
+    done = subprocess.run([*COMMAND, "--json"], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert set(told) == {"action", "trail", "effects", "receipts", "alert"}
+    assert [(event["event"], event["actor"]) for event in told["trail"]] == [
+        ("created", "sira-system"),
+        ("voted", "finance-user-1"),
+        ("voted", "finance-user-2"),
+        ("approved", "ops-approval"),
+        ("executing", "ops-admin-1"),
+        ("executed", "ops-admin-1"),
+    ]
+    assert all(event["at"].endswith("Z") for event in told["trail"])
+    (effect,) = told["effects"]
+    assert effect["params"]["amount"] == 1_000_000
+    assert effect["result"]["balance_after"] - effect["result"]["balance_before"] == 1_000_000
+    assert told["action"]["status"] == "executed"
+    assert told["alert"]["status"] == "auto_remediated"
+    assert told["alert"]["remedied_by_action_id"] == told["action"]["id"]
+    assert [receipt["outcome"] for receipt in told["receipts"]] == ["applied"] * 4
+    assert demos() == before, "the demo left its directory behind"
+
+
+def test_the_demo_for_people_is_plain_text_where_there_is_no_terminal() -> None:
+    done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    steps = [line for line in done.stdout.splitlines() if line[:1].isdigit()]
+    assert len(steps) == 10
+    assert all(step in readme for step in steps), "the README shows another demo than this one"
