@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
+from pydantic import ValidationError
 
 from db.connect import Connection
 from domain.keys import ALGORITHM, Scope, VerificationKey
@@ -40,7 +41,11 @@ def list_keys(conn: Connection) -> list[dict[str, Any]]:
 
 def _key(row: dict[str, Any]) -> VerificationKey:
     names = ("kid", "issuer", "public_key", "valid_from", "valid_until", "revoked_at")
-    return VerificationKey(scope=Scope.model_validate(row["scope"]), **{name: row[name] for name in names})
+    try:
+        scope = Scope.model_validate(row["scope"])
+    except ValidationError:
+        scope = Scope()  # a scope that is not understood allows nothing, and stops nobody else
+    return VerificationKey(scope=scope, **{name: row[name] for name in names})
 
 
 def add_key(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: Scope) -> None:

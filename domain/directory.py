@@ -45,10 +45,6 @@ class Directory:
         """The roles a person holds at a moment; none for a stranger."""
         return frozenset(grant.role for grant in self._by_person.get(person, ()) if grant.held_at(at))
 
-    def knows(self, person: str, at: datetime) -> bool:
-        """Whether the person holds any role at all at a moment."""
-        return bool(self.roles_of(person, at))
-
     def holders(self, role: str, at: datetime) -> frozenset[str]:
         """Everybody who holds a role at a moment, of those in this directory."""
         return frozenset(grant.person for grant in self.grants if grant.role == role and grant.held_at(at))

@@ -153,19 +153,12 @@ def _quarantine(world: World, unopened: Unopened) -> Receipt:
 
 def _bury(world: World, undigestible: Undigestible) -> Receipt:
     """Record a message that cannot be applied by any means, without touching anything else."""
-    message = undigestible.message
-    refusal = Refusal(Code.DEAD_LETTER, undigestible.reason)
-    record = Record(
-        content_sha256=message.content_sha256,
-        token=message.token if isinstance(message, Message) else None,
-        outcome=Outcome.DEAD,
-        sentence=refusal.sentence,
-        code=refusal.code,
-        issuer=message.issuer if isinstance(message, Message) else None,
-        jti=message.jti if isinstance(message, Message) else None,
-        kid=message.kid if isinstance(message, Message) else None,
-        type=message.type if isinstance(message, Message) else None,
-    )
+    given, refusal = undigestible.message, Refusal(Code.DEAD_LETTER, undigestible.reason)
+    record = Record(given.content_sha256, None, Outcome.DEAD, refusal.sentence, refusal.code)
+    if isinstance(given, Message):
+        record = replace(record, token=given.token, kid=given.kid, type=given.type)
+        if (given.issuer, given.jti) not in world.identities:
+            record = replace(record, issuer=given.issuer, jti=given.jti)
     world.put_record(record)
     return record.receipt
 

@@ -93,11 +93,6 @@ SENTENCES: dict[Code, str] = {
     Code.STALE_SNAPSHOT: "A snapshot of the directory with this or a higher number is already in force.",
 }
 
-QUARANTINING = frozenset(
-    {Code.MALFORMED_ENTRY, Code.MALFORMED_ENVELOPE, Code.UNKNOWN_KEY, Code.KEY_NOT_VALID, Code.BAD_SIGNATURE}
-)
-"""Codes of what could not be opened: nobody is known to have sent it, so it has no receipt under an identity."""
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

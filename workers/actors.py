@@ -18,6 +18,9 @@ _log = structlog.get_logger(__name__)
 EXECUTABLE = frozenset({Status.APPROVED, Status.EXECUTING})
 _PAGE = 100
 
+_STALE_MILLISECONDS = 3_600_000
+"""A ring that nobody answered for an hour is dropped: the sweep rings again for what is due."""
+
 
 class Actors:
     """Declares the engine's actors on a broker; `runtime` gives what the process works with, once it has booted."""
@@ -25,7 +28,8 @@ class Actors:
     def __init__(self, broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> None:
         self._broker = broker
         self._runtime = runtime
-        dramatiq.actor(actor_name=RECEIVE, queue_name=MESSAGES, broker=broker)(self.receive)
+        # A producer's message is never given up; what is wrong with it has a receipt and is no exception.
+        dramatiq.actor(actor_name=RECEIVE, queue_name=MESSAGES, broker=broker, max_retries=None)(self.receive)
         work: tuple[Callable[..., Any], ...] = (
             self.execute,
             self.sweep,
@@ -33,7 +37,7 @@ class Actors:
             self.auto_execute_approved_actions,
         )
         for fn in work:
-            dramatiq.actor(actor_name=fn.__name__, queue_name=WORK, broker=broker)(fn)
+            dramatiq.actor(actor_name=fn.__name__, queue_name=WORK, broker=broker, max_age=_STALE_MILLISECONDS)(fn)
 
     def receive(self, token: str) -> None:
         """Apply one message: the stock way to consume, on any broker, where ingest does not run."""

@@ -115,7 +115,7 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
     if len(encoded) > MAX_BYTES:
         return unopened(Code.MALFORMED_ENVELOPE, f"It is longer than {MAX_BYTES} bytes.")
     try:
-        header = _Header.model_validate(parse_json(_segment(token, 0)))
+        header = _Header.model_validate(parse_json(_header(token)))
     except ValueError:
         return unopened(Code.MALFORMED_ENVELOPE, "Its header is not exactly alg Ed25519, kid and typ.")
     key = ring.keys.get(header.kid)
@@ -165,11 +165,22 @@ def _verify(token: str, key: VerificationKey) -> bytes | None:
         return None
 
 
-def _segment(token: str, number: int) -> bytes:
+def _header(token: str) -> bytes:
+    """The header's bytes; raises ValueError unless the token has the one spelling that its content has.
+
+    Base64 has several spellings of some bytes. If more than one were taken, anybody who saw a token could make another
+    of the same identity that its producer does not know.
+    """
     segments = token.split(".")
     if len(segments) != 3:  # noqa: PLR2004 - header, payload, signature
         raise ValueError("not a compact JWS")
-    return base64.b64decode(segments[number] + "=" * (-len(segments[number]) % 4), altchars=b"-_", validate=True)
+    decoded = [base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True) for part in segments]
+    if any(
+        base64.urlsafe_b64encode(data).decode().rstrip("=") != part
+        for data, part in zip(decoded, segments, strict=True)
+    ):
+        raise ValueError("not canonical base64url")
+    return decoded[0]
 
 
 def excerpt(text: str) -> str:

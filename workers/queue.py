@@ -30,7 +30,6 @@ RECEIVE = "receive"
 _LIST = f"dramatiq:{MESSAGES}"
 _BODIES = f"dramatiq:{MESSAGES}.msgs"
 _CHUNK = 500
-_HOUR_MILLISECONDS = 3_600_000
 
 # LREM and HDEL by id, never LTRIM: an entry that was not looked at stays, whoever else changed the list meanwhile.
 _FORGET = """
@@ -44,14 +43,14 @@ end
 def make_broker(redis_url: str, *middleware: dramatiq.Middleware) -> RedisBroker:
     """A broker without pipelines, callbacks and results, whose dead workers' messages come back within seconds.
 
-    Rings of the bell (`work`) that nobody answered for an hour are dropped: the sweep rings again for what is due.
+    Actors set their own limits of age and retries; see `workers.actors`.
     """
     return RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves this constructor untyped
         url=redis_url,
         heartbeat_timeout=15_000,
         maintenance_chance=50_000,
         middleware=[
-            AgeLimit(max_age=_HOUR_MILLISECONDS),
+            AgeLimit(),
             ShutdownNotifications(),
             Retries(max_retries=10, min_backoff=500, max_backoff=30_000),
             *middleware,

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-DONE, REFUSED, WRONG_USE, UNAVAILABLE = 0, 1, 2, 3
-"""Exit codes. 3 is for servers that do not answer: nothing is known to have been done or refused."""
+REFUSED, WRONG_USE, UNAVAILABLE = 1, 2, 3
+"""Exit codes beside 0. 3 is for servers that do not answer: nothing is known to have been done or refused."""
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import psycopg
 import redis
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
 from workers.cli import administration, demo, reading, sending, up
@@ -57,6 +58,8 @@ def _run() -> None:
         fail(f"Redis does not answer ({error}). Start `ops-approval up`, or set REDIS_URL.", UNAVAILABLE)
     except SchemaError as error:
         fail(str(error), WRONG_USE)
+    except SettingsError as error:
+        fail(f"{error}. OPS_APPROVAL_SERVICES is a JSON object of names and URLs.", WRONG_USE)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         fail(f"Setting {'.'.join(map(str, problem['loc']))}: {problem['msg']}.", WRONG_USE)
