@@ -16,7 +16,7 @@ from db import rows
 from db.connect import Connection
 from db.definitions import load_definitions
 from domain.directory import Directory
-from domain.engine import Due, Input, ParkingEnded, Undigestible
+from domain.engine import Due, Input, ParkingEnded, Postpone, Undigestible
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.messages import CastVote, CreateAction, ExecuteAction, Message, Outcome, SyncDirectory, Unopened
 from domain.policy import Definitions
@@ -31,7 +31,7 @@ class Loader:
 
     audience: str
     definitions: Definitions = field(default_factory=Definitions)
-    _newest_definition: int = 0
+    _definition_count: int = 0
 
     def world(self, conn: Connection, inputs: Sequence[Input]) -> World:
         """The world that these inputs need, its rows locked until the surrounding transaction ends."""
@@ -48,12 +48,13 @@ class Loader:
             """
             select clock_timestamp() as now,
                    (select coalesce(max(snapshot), 0) from people) as snapshot,
-                   (select coalesce(max(id), 0) from definitions) as newest
+                   (select count(*) from definitions) as definition_count
             """
         ).fetchone()
         assert row is not None  # noqa: S101 - a select without from has one row
-        if row["newest"] != self._newest_definition:
-            self.definitions, self._newest_definition = load_definitions(conn), row["newest"]
+        # Counted, as an id says nothing: who began first may commit last. Nothing is ever deleted here.
+        if row["definition_count"] != self._definition_count:
+            self.definitions, self._definition_count = load_definitions(conn), row["definition_count"]
         world.now, world.snapshot, world.definitions = row["now"], row["snapshot"], self.definitions
 
 
@@ -63,6 +64,7 @@ def _lock(conn: Connection, inputs: Iterable[Input]) -> None:
     for given in inputs:
         match given:
             case Message():
+                names.add(f"content {given.content_sha256.hex()}")
                 names.add(json.dumps(["message", given.issuer, given.jti]))
                 if given.action_id is not None:
                     names.add(f"action {given.action_id}")
@@ -116,15 +118,18 @@ def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> No
     for row in conn.execute("select * from actions where id = any(%s) order by id for update", [wanted]).fetchall():
         world.actions[row["id"]] = rows.action(row)
     found = list(world.actions)
-    for row in conn.execute("select * from votes where action_id = any(%s)", [found]).fetchall():
+    statement = "select v.*, k.revoked_why from votes v join keys k using (kid) where action_id = any(%s)"
+    for row in conn.execute(statement, [found]).fetchall():
         world.votes.setdefault(row["action_id"], {})[row["person_id"]] = rows.vote(row)
+        if row["revoked_why"] == "compromised":
+            world.compromised.add(row["kid"])
     for row in conn.execute("select * from attempts where action_id = any(%s)", [found]).fetchall():
         world.attempts.setdefault(row["action_id"], {})[row["number"]] = rows.attempt(row)
 
 
 def _action_id(item: Input) -> UUID | None:
     match item:
-        case Message() | Due() | AttemptStarted() | AttemptFinished():
+        case Message() | Due() | Postpone() | AttemptStarted() | AttemptFinished():
             return item.action_id
         case _:
             return None

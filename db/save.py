@@ -13,7 +13,7 @@ from domain.world import DirectoryChange, World
 def save(conn: Connection, world: World) -> None:
     """Write the changes of a world to the database that it was loaded from; commits nothing."""
     changes = world.changes
-    _write(conn, _MESSAGES, [world.records[key] for key in sorted(changes.messages)])
+    _write(conn, _MESSAGES, [world.records[key] for key in changes.messages])
     _write(conn, _ACTIONS, [world.actions[key] for key in sorted(changes.actions)])
     _write(conn, _VOTES, [world.votes[action][person] for action, person in sorted(changes.votes)])
     _write(conn, _ATTEMPTS, [world.attempts[action][number] for action, number in sorted(changes.attempts)])

@@ -1,8 +1,10 @@
 """The schema: applying it to an empty database, and saying whether a database has the one that this code needs."""
 
 from importlib.resources import files
+from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from db.connect import Connection
 
@@ -32,6 +34,12 @@ def init(conn: Connection) -> bool:
             return False
         conn.execute(files("db").joinpath("schema.sql").read_bytes())
     return True
+
+
+def create_database(conn: psycopg.Connection[Any], name: str) -> None:
+    """Make sure that the server has a database of this name."""
+    if conn.execute("select from pg_database where datname = %s", [name]).fetchone() is None:
+        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
 
 def check(conn: Connection) -> None:

@@ -8,13 +8,22 @@ weaker policy win because somebody wrote `"2000000"` for `2000000`, so each find
 whoever chooses a policy refuses then.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 
 class CriteriaError(ValueError):
     """Criteria that cannot be understood; the message names the path and what is wrong there."""
+
+
+class Absent(Enum):
+    """Why a path leads to no value: there is none, or something else than an object is in the way."""
+
+    MISSING = "missing"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +48,21 @@ class Condition:
 
     def examine(self, document: Mapping[str, Any]) -> Finding:
         """Evaluate the condition; never raises, whatever the document holds."""
-        seen = tuple(_values(document, self.path.split(".")))
-        candidates = [item for value in seen for item in (value, *(value if isinstance(value, list) else ()))]
+        found = tuple(_values(document, self.path.split(".")))
+        candidates = [item for value in found for item in (value, *(value if isinstance(value, list) else ()))]
         holds = _OPERATORS[self.operator](self.operand, candidates)
-        return Finding(self.path, self.operator, self.operand, seen, holds, self._type_differs(seen))
+        seen = tuple(value for value in found if not isinstance(value, Absent))
+        return Finding(self.path, self.operator, self.operand, seen, holds, self._type_differs(found))
 
-    def _type_differs(self, seen: tuple[Any, ...]) -> bool:
+    def _type_differs(self, found: tuple[Any, ...]) -> bool:
         operands = self.operand if self.operator in {"$in", "$nin"} else [self.operand]
         wanted = {_bracket(operand) for operand in operands}
         if "null" in wanted:  # asking for null is asking whether there is a value, of whatever type
             return False
-        values = [item for value in seen for item in (value if isinstance(value, list) else (value,))]
-        return any(_bracket(value) not in wanted for value in values)
+        if Absent.BLOCKED in found or (self.operator in _ORDERINGS and [] in found):
+            return True
+        values = [item for value in found for item in (value if isinstance(value, list) else (value,))]
+        return any(_bracket(value) not in wanted for value in values if value is not Absent.MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +107,33 @@ def _check_operand(path: str, operator: str, operand: Any) -> None:
             _check_operand(path, "$eq", item)
     elif operator in _ORDERINGS and _bracket(operand) not in {"number", "string"}:
         raise CriteriaError(f"{path}: {operator} needs a number or a string, not {_bracket(operand)}")
-    elif _bracket(operand) in {"array", "object"}:
-        raise CriteriaError(f"{path}: {operator} compares single values, not {_bracket(operand)}s")
+    elif _bracket(operand) not in {"null", "boolean", "number", "string"}:
+        raise CriteriaError(f"{path}: {operator} compares single JSON values, not {type(operand).__name__}")
+    elif isinstance(operand, float) and not math.isfinite(operand):
+        raise CriteriaError(f"{path}: {operand} is no number of JSON")
 
 
 def _values(document: Any, path: list[str]) -> Iterator[Any]:
-    """All values at a dotted path; as in MongoDB it fans out over arrays of objects on the way."""
+    """All values at a dotted path, or why there is none; as in MongoDB it fans out over arrays of objects on the way."""
     if not path:
         yield document
     elif isinstance(document, Mapping):
         if path[0] in document:
             yield from _values(document[path[0]], path[1:])
+        else:
+            yield Absent.MISSING
     elif isinstance(document, list):
         for item in document:
             if isinstance(item, Mapping):
                 yield from _values(item, path)
         if path[0].isdecimal() and int(path[0]) < len(document):
             yield from _values(document[int(path[0])], path[1:])
+        elif not document:
+            yield Absent.MISSING
+        elif not any(isinstance(item, Mapping) for item in document):
+            yield Absent.BLOCKED
+    else:
+        yield Absent.MISSING if document is None else Absent.BLOCKED
 
 
 def _bracket(value: Any) -> str:
@@ -125,12 +147,12 @@ def _bracket(value: Any) -> str:
     ):
         if isinstance(value, types):
             return name
-    return "null"
+    return "null" if value is None else "other"
 
 
 def _equal(operand: Any, candidates: list[Any]) -> bool:
     if operand is None:  # as in MongoDB, a missing field equals null
-        return not candidates or any(value is None for value in candidates)
+        return any(value is None or isinstance(value, Absent) for value in candidates)
     return any(_bracket(value) == _bracket(operand) and value == operand for value in candidates)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from domain import deciding
 from domain.lifecycle import OPEN, Status
 from domain.trail import EventName, timestamp
 from domain.world import ENGINE, Action, World
@@ -11,11 +12,11 @@ def enforce(world: World, action: Action) -> Action:
     """Expire or escalate an action whose deadline has passed by the world's clock; otherwise leave it.
 
     A step's time runs from the deadline before it and not from when a sweep noticed, so that the result is the same
-    whenever somebody looks.
+    whenever somebody looks. Votes that were already cast may decide as soon as the step's role counts.
     """
     while action.status in OPEN and action.expires_at <= world.now:
         if action.steps_reached < len(action.requirement.escalation):
-            action = _escalate(world, action)
+            action = deciding.decide(world, _escalate(world, action))
         else:
             data = {"was": action.status, "deadline": timestamp(action.expires_at)}
             action = world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)

@@ -36,6 +36,13 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Postpone:
+    """An action that cannot be touched now, for a defect of ours: it is looked at again later, after the others."""
+
+    action_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ParkingEnded:
     """A parked vote's `exp` may have passed without its action coming."""
 
@@ -51,7 +58,9 @@ class Undigestible:
     reason: str
 
 
-Input = Message | Unopened | Undigestible | Due | ParkingEnded | AttemptStarted | AttemptFinished
+POSTPONE_SECONDS = 60
+
+Input = Message | Unopened | Undigestible | Due | Postpone | ParkingEnded | AttemptStarted | AttemptFinished
 
 
 def step(world: World, given: Input) -> Receipt:
@@ -65,6 +74,8 @@ def step(world: World, given: Input) -> Receipt:
             return _bury(world, given)
         case Due():
             return _touch(world, given.action_id)
+        case Postpone():
+            return _postpone(world, given.action_id)
         case ParkingEnded():
             return _unpark(world, given)
         case AttemptStarted():
@@ -152,7 +163,10 @@ def _quarantine(world: World, unopened: Unopened) -> Receipt:
 
 
 def _bury(world: World, undigestible: Undigestible) -> Receipt:
-    """Record a message that cannot be applied by any means, without touching anything else."""
+    """Record a message that cannot be applied by any means, without touching anything else; unless it has its receipt."""
+    known = world.records.get(undigestible.message.content_sha256)
+    if known is not None and known.outcome is not Outcome.QUARANTINED:
+        return known.receipt
     given, refusal = undigestible.message, Refusal(Code.DEAD_LETTER, undigestible.reason)
     record = Record(given.content_sha256, None, Outcome.DEAD, refusal.sentence, refusal.code)
     if isinstance(given, Message):
@@ -172,13 +186,21 @@ def _touch(world: World, action_id: UUID) -> Receipt:
     return Receipt(Outcome.APPLIED, f"The action is {world.actions[action_id].status}.", action_id=action_id)
 
 
+def _postpone(world: World, action_id: UUID) -> Receipt:
+    action = world.actions.get(action_id)
+    if action is None or action.due_at is None:
+        return Receipt.refused(Refusal(Code.NOT_DUE), action_id)
+    world.put(replace(action, due_at=world.now + timedelta(seconds=POSTPONE_SECONDS)))
+    return Receipt(Outcome.APPLIED, "It is looked at again later.", action_id=action_id)
+
+
 def _unpark(world: World, ended: ParkingEnded) -> Receipt:
     record = world.records.get(ended.content_sha256)
     if record is None or record.outcome is not Outcome.PARKED:
         return Receipt.refused(Refusal(Code.NOT_DUE))
     if record.expires_at is None or record.expires_at > world.now:
         return Receipt.refused(Refusal(Code.NOT_DUE))
-    refusal = Refusal(Code.UNKNOWN_ACTION, "The vote waited for it until its exp.")
+    refusal = voting.WAITED_IN_VAIN
     record = replace(record, outcome=Outcome.REFUSED, code=refusal.code, sentence=refusal.sentence)
     world.put_record(record)
     return record.receipt

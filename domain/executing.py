@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from domain import deadlines
+from domain import deadlines, deciding
 from domain.keys import Scope
 from domain.lifecycle import Status
 from domain.messages import ExecuteAction, Message, Receipt
@@ -80,6 +80,10 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
         return Refusal(Code.NOT_APPROVED, f"It is {action.status}.")
     if not action.executable_at(world.now):
         return Refusal(Code.NOT_DUE)
+    if not world.attempts.get(action.id):
+        action = deciding.decide_again(world, action)
+        if action.status is not Status.APPROVED:
+            return Refusal(Code.NOT_APPROVED, "Decided again before the first attempt, it is not approved any more.")
     seconds = world.action_type_of(action).timeout_seconds + LEASE_MARGIN_SECONDS
     attempt = Attempt(
         action_id=action.id,

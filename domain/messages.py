@@ -6,19 +6,30 @@ receipt is the one answer that a message ever gets.
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
 import rfc8785
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from domain.keys import Scope
 from domain.policy import RiskName
-from domain.quorum import Choice, Name
+from domain.quorum import Choice, Name, RoleName
 from domain.refusals import Code, Refusal
 
 MAX_BYTES = 32 * 1024
@@ -46,13 +57,24 @@ def canonical(value: Any) -> bytes:
     return rfc8785.dumps(value)
 
 
-def _only_text(value: Any) -> Any:
-    if not isinstance(value, str | datetime):
-        raise ValueError("expected a time as text, such as 2025-11-12T10:00:00Z")  # noqa: TRY004 - pydantic reads ValueError
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+
+
+def _only_iso(value: Any) -> Any:
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _ISO.match(value)):
+        raise ValueError("expected a time such as 2025-11-12T10:00:00Z")
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_only_text)]
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("no moment of the calendar in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_only_iso), AfterValidator(_in_utc)]
+"""A point in time, written as RFC 3339 does, kept in UTC."""
 Text = Annotated[str, Field(max_length=4000, strict=True)]
 Key = Annotated[str, Field(min_length=1, max_length=300, strict=True)]
 
@@ -101,9 +123,15 @@ class ExecuteAction(Body):
 class PersonGrant(Body):
     """A role that the person holds; without bounds, from now on."""
 
-    role: Name
+    role: RoleName
     starts_at: Moment | None = None
     ends_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> "PersonGrant":
+        if self.starts_at is not None and self.ends_at is not None and self.ends_at < self.starts_at:
+            raise ValueError("the grant ends before it begins")
+        return self
 
 
 class Person(Body):

@@ -11,10 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from domain import criteria as matching
 from domain import quorum
-from domain.quorum import EscalationStep, Name, Tree
+from domain.quorum import EscalationStep, Name, RoleName, Tree
 from domain.refusals import Code, Refusal
 
 DAY_SECONDS = 86_400
+
+Seconds = Annotated[int, Field(gt=0, le=366 * DAY_SECONDS, strict=True)]
+"""A time that people may be given: more than none, at most a year."""
 
 FIELDS = frozenset(
     {"action_type", "origin", "risk_level", "target_tenant_type", "target_tenant_id", "created_by", "params"}
@@ -53,10 +56,10 @@ class Rules(BaseModel):
 
     required_quorum: dict[str, Any]
     required_ratio: Annotated[Decimal, Field(ge=Decimal("0.5"), le=1)] = Decimal("0.60")
-    timeout_seconds: Annotated[int, Field(gt=0, strict=True)] = DAY_SECONDS
-    escalation_role: Name | None = None
+    timeout_seconds: Seconds = DAY_SECONDS
+    escalation_role: RoleName | None = None
     auto_execute: Annotated[bool, Field(strict=True)] | None = None
-    execute_within_seconds: Annotated[int, Field(gt=0, strict=True)] = DAY_SECONDS
+    execute_within_seconds: Seconds = DAY_SECONDS
 
     @field_validator("required_quorum")
     @classmethod

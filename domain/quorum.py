@@ -7,6 +7,7 @@ The ratio is exact (decimals, never floats). Only eligible people count: those w
 decision, fill a seat of the tree or of an escalation step that was reached.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,9 @@ ANY_ROLE = "*"
 
 Name = Annotated[str, Field(min_length=1, max_length=200, strict=True)]
 
+RoleName = Annotated[str, Field(min_length=1, max_length=200, strict=True, pattern=r"^[^*]+$")]
+"""A role; no name has a star, so that nobody can hold what `ANY_ROLE` says of a key."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,7 +37,7 @@ class _Frozen(BaseModel):
 class People(_Frozen):
     """The holders of a role, or people named one by one; exactly one of the two."""
 
-    role: Name | None = None
+    role: RoleName | None = None
     ids: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
@@ -57,7 +61,7 @@ class Need(_Frozen):
     """`count` distinct people; with `share`, at least that part of the pool as it was at creation and as it is now."""
 
     node: Literal["need"] = "need"
-    count: Annotated[int, Field(ge=1, le=1000, strict=True)]
+    count: Annotated[int, Field(ge=1, le=100_000, strict=True)]
     people: People
     share: Annotated[Decimal, Field(gt=0, le=1)] | None = None
 
@@ -88,7 +92,7 @@ Tree = Annotated[Need | KOf, Field(discriminator="node")]
 class EscalationStep(_Frozen):
     """A role that may decide too, once the step is reached; `min_votes` None means as many as the base tree needs."""
 
-    role: Name
+    role: RoleName
     min_votes: Annotated[int, Field(ge=1, strict=True)] | None = None
     timeout_seconds: Annotated[int, Field(gt=0, strict=True)]
 
@@ -268,7 +272,7 @@ def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Di
     ratio = requirement.required_ratio
     if tally.quorum_satisfied and _reaches(len(approving), len(rejecting), ratio):
         return Decision(Verdict.APPROVED, "quorum_and_ratio_reached", tally)
-    fewest = min(len(seats) for seats in seatings)
+    fewest = min(sum(seats.values()) for seats in seatings)
     for step in requirement.steps:
         if _step_approves(step, fewest, approving, rejecting, ratio):
             return Decision(Verdict.APPROVED, f"escalation_approved:{step.role}", tally)
@@ -324,37 +328,55 @@ def _needs(tree: Tree | None) -> Iterator[Need]:
                 yield from _needs(child)
 
 
-def _seatings(tree: Tree, directory: Directory, now: datetime) -> Iterator[tuple[People, ...]]:
-    """Every way to fill the tree, as the list of seats it takes."""
+Seats = dict[People, int]
+"""How many seats there are for which people."""
+
+
+def _seatings(tree: Tree, directory: Directory, now: datetime) -> Iterator[Seats]:
+    """Every way to fill the tree, as the seats it takes."""
     match tree:
         case Need():
-            yield (tree.people,) * tree.count_now(directory, now)
+            yield {tree.people: tree.count_now(directory, now)}
         case KOf():
             for chosen in combinations(tree.children, tree.k):
                 for parts in product(*(tuple(_seatings(child, directory, now)) for child in chosen)):
-                    yield tuple(seat for part in parts for seat in part)
+                    seats: Counter[People] = Counter()
+                    for part in parts:
+                        seats.update(part)
+                    yield dict(seats)
 
 
-def _fills(seatings: Sequence[tuple[People, ...]], people: dict[str, frozenset[str]]) -> bool:
+def _fills(seatings: Sequence[Seats], people: dict[str, frozenset[str]]) -> bool:
     return any(_all_seated(seats, people) for seats in seatings)
 
 
-def _all_seated(seats: tuple[People, ...], people: dict[str, frozenset[str]]) -> bool:
-    """Whether the seats can be given to different people: augmenting paths in the graph of seats and people."""
-    if len(seats) > len(people):
-        return False
-    seated: dict[str, int] = {}
+def _all_seated(seats: Seats, people: dict[str, frozenset[str]]) -> bool:
+    """Whether every seat can be given to another person: augmenting paths between people and kinds of seats.
 
-    def seat(number: int, tried: set[str]) -> bool:
-        for person, roles in people.items():
-            if person not in tried and seats[number].include(person, roles):
-                tried.add(person)
-                if person not in seated or seat(seated[person], tried):
-                    seated[person] = number
+    Everybody is seated in turn. Where all the seats that would do are taken, one who sits there moves to another kind of
+    seat, if that frees one. A set of people that can be seated so is as large as any (Berge's theorem).
+    """
+    wanted = sum(seats.values())
+    if wanted > len(people):
+        return False
+    sitting: dict[People, list[str]] = {kind: [] for kind in seats}
+
+    def seat(person: str, tried: set[People]) -> bool:
+        for kind, count in seats.items():
+            if kind in tried or not kind.include(person, people[person]):
+                continue
+            tried.add(kind)
+            if len(sitting[kind]) < count:
+                sitting[kind].append(person)
+                return True
+            for other in sitting[kind]:
+                if seat(other, tried):
+                    sitting[kind].remove(other)
+                    sitting[kind].append(person)
                     return True
         return False
 
-    return all(seat(number, set()) for number in range(len(seats)))
+    return sum(seat(person, set()) for person in people) >= wanted
 
 
 def _missing(requirement: Requirement, approving: dict[str, frozenset[str]], tally: Tally) -> Iterator[str]:

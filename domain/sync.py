@@ -40,4 +40,5 @@ def _grants(world: World, person: Person, known: Sequence[Grant]) -> Iterator[Gr
                 ),
                 world.now,
             )
-        yield Grant(person.id, told.role, starts_at, told.ends_at)
+        if told.ends_at is None or told.ends_at > starts_at:  # else it is over before it was ever seen
+            yield Grant(person.id, told.role, starts_at, told.ends_at)

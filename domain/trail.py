@@ -20,7 +20,7 @@ FIRST_PREVIOUS = bytes(32)
 
 
 class EventName(StrEnum):
-    """What happened, in the words that callers know; the last three say what became of an attempt."""
+    """What happened, in the words that callers know, and after them what only this engine tells apart."""
 
     CREATED = "created"
     VOTED = "voted"
@@ -34,6 +34,7 @@ class EventName(StrEnum):
     EXPIRED = "expired"
     RETRY_SCHEDULED = "retry_scheduled"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    REOPENED = "reopened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _hash(
 
 def timestamp(at: datetime) -> str:
     """A moment as text in UTC with microseconds, the same for the same moment (RFC 3339)."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def verify(events: Iterable[Event]) -> None:
@@ -107,6 +108,7 @@ _STATUS_AFTER = {
     EventName.EXPIRED: Status.EXPIRED,
     EventName.RETRY_SCHEDULED: Status.APPROVED,
     EventName.OUTCOME_UNKNOWN: Status.OUTCOME_UNKNOWN,
+    EventName.REOPENED: Status.PENDING_APPROVAL,
 }
 
 

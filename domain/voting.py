@@ -1,17 +1,18 @@
-"""Voting and deciding: whose vote counts, and what the votes come to."""
+"""Voting: whose vote counts, and since when."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-from domain import deadlines, quorum
+from domain import deadlines, deciding
 from domain.keys import Scope
 from domain.lifecycle import OPEN, Status
 from domain.messages import CastVote, Message, Outcome, Receipt
-from domain.quorum import ANY_ROLE, Choice, Decision, Verdict
+from domain.quorum import ANY_ROLE
 from domain.refusals import Code, Refusal
 from domain.trail import EventName, timestamp
-from domain.world import ENGINE, Action, Vote, World
+from domain.world import Action, Vote, World
+
+WAITED_IN_VAIN = Refusal(Code.UNKNOWN_ACTION, "The vote waited for it until its exp.")
 
 
 def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
@@ -34,17 +35,19 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
     world.put_vote(cast)
     status = Status.PENDING_APPROVAL if action.status is Status.REQUESTED else action.status
     action = world.note(action, EventName.VOTED, body.voter_id, _voted(cast), status=status)
-    action = decide(world, action)
+    action = deciding.decide(world, action)
     return Receipt(Outcome.APPLIED, f"The vote is counted; the action is {action.status}.", action_id=action.id)
 
 
 def settle(world: World, action: Action) -> Action:
     """Decide a new action that needs nobody's approval, then count the votes that came before it."""
     if action.requirement.tree is None:
-        action = decide(world, action)
+        action = deciding.decide(world, action)
     answer: Receipt | Refusal
     for message in sorted(world.parked.pop(action.id, ()), key=lambda parked: (parked.issued_at, parked.jti)):
         match message.body:
+            case CastVote() if message.expires_at <= world.now:
+                answer = WAITED_IN_VAIN
             case CastVote() as body:
                 answer = vote(world, message, body)
             case Refusal() as refusal:
@@ -55,32 +58,6 @@ def settle(world: World, action: Action) -> Action:
         record = world.records[message.content_sha256]
         world.put_record(replace(record, outcome=receipt.outcome, code=receipt.code, sentence=receipt.sentence))
     return world.actions[action.id]
-
-
-def decide(world: World, action: Action) -> Action:
-    """Bring the tally up to date and, if the votes decide, approve or reject the action."""
-    votes = [cast.counted for cast in world.votes.get(action.id, {}).values()]
-    decision = quorum.decide(action.live_requirement, votes, world.directory, world.now)
-    action = world.tally(action, decision.tally)
-    match decision.verdict:
-        case Verdict.APPROVED:
-            return _approve(world, action, decision)
-        case Verdict.REJECTED:
-            data = _decided(world, action, decision)
-            return world.note(
-                action, EventName.REJECTED, ENGINE, data, status=Status.REJECTED, decided_at=world.now, due_at=None
-            )
-        case Verdict.PENDING:
-            return action
-
-
-def _approve(world: World, action: Action, decision: Decision) -> Action:
-    """Approve; an action that executes by itself is due at once, any other when its approval runs out."""
-    changes: dict[str, Any] = {"due_at": world.now + timedelta(seconds=action.execute_within_seconds)}
-    if action.auto_execute:
-        changes = {"due_at": world.now, "next_attempt_at": world.now, "executed_by": ENGINE}
-    data = _decided(world, action, decision)
-    return world.note(action, EventName.APPROVED, ENGINE, data, status=Status.APPROVED, decided_at=world.now, **changes)
 
 
 def _usable_roles(world: World, message: Message, body: CastVote) -> frozenset[str]:
@@ -137,28 +114,4 @@ def _voted(cast: Vote) -> dict[str, Any]:
         "issuer": cast.issuer,
         "jti": cast.jti,
         "kid": cast.kid,
-    }
-
-
-def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]:
-    """A snapshot of what was decided on, so that it can be decided again from the record alone."""
-    votes = sorted(world.votes.get(action.id, {}).values(), key=lambda cast: cast.person_id)
-    return {
-        "reason": decision.reason,
-        "votes_approve": decision.tally.votes_approve,
-        "votes_reject": decision.tally.votes_reject,
-        "votes_abstain": decision.tally.votes_abstain,
-        "approval_ratio": str(decision.tally.approval_ratio),
-        "steps_reached": action.steps_reached,
-        "votes": [
-            {
-                "person": cast.person_id,
-                "vote": cast.choice,
-                "roles": list(cast.roles),
-                "roles_held": sorted(world.directory.roles_of(cast.person_id, world.now)),
-                "kid": cast.kid,
-            }
-            for cast in votes
-            if cast.choice is not Choice.WITHDRAW
-        ],
     }

@@ -156,12 +156,12 @@ class Record:
 
 @dataclass
 class Changes:
-    """What a fold of steps wants written. `directory` is None unless a snapshot was taken."""
+    """What a fold of steps wants written; messages in the order of their coming. `directory` is None but for a snapshot."""
 
     actions: set[UUID] = field(default_factory=set)
     votes: set[tuple[UUID, str]] = field(default_factory=set)
     attempts: set[tuple[UUID, int]] = field(default_factory=set)
-    messages: set[bytes] = field(default_factory=set)
+    messages: dict[bytes, None] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     directory: "DirectoryChange | None" = None
 
@@ -178,7 +178,10 @@ class DirectoryChange:
 
 @dataclass
 class World:
-    """The rows that a batch needs, at one moment of the database's clock (`now`), and the changes made to them."""
+    """The rows that a batch needs, at one moment of the database's clock (`now`), and the changes made to them.
+
+    `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing.
+    """
 
     now: datetime
     audience: str
@@ -191,6 +194,7 @@ class World:
     records: dict[bytes, Record] = field(default_factory=dict)
     identities: dict[tuple[str, str], bytes] = field(default_factory=dict)
     parked: dict[UUID, list[Message]] = field(default_factory=dict)
+    compromised: set[str] = field(default_factory=set)
     changes: Changes = field(default_factory=Changes)
 
     def put(self, action: Action) -> Action:
@@ -233,7 +237,7 @@ class World:
     def put_record(self, record: Record) -> None:
         """Keep what became of a message; the first of an identity owns it."""
         self.records[record.content_sha256] = record
-        self.changes.messages.add(record.content_sha256)
+        self.changes.messages[record.content_sha256] = None
         if record.issuer is not None and record.jti is not None:
             self.identities.setdefault((record.issuer, record.jti), record.content_sha256)
 

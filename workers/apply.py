@@ -19,7 +19,7 @@ from db.connect import Connection
 from db.keys import load_key_ring
 from db.load import Loader
 from db.save import save
-from domain.engine import Input, Undigestible, step
+from domain.engine import Due, Input, Postpone, Undigestible, step
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt, SyncDirectory, Unopened, content_sha256
 from domain.refusals import Code, Refusal
@@ -30,6 +30,8 @@ from workers.queue import token_of
 _log = structlog.get_logger(__name__)
 
 _TRANSIENT_CLASSES = frozenset({"08", "40", "53", "57"})
+# Outside those classes: the server cut off a session that said nothing, is a standby just now, or gave up on a lock.
+_TRANSIENT_STATES = frozenset({"25P03", "25006", "55P03"})
 _CONFLICT_CLASS = "40"
 _CONFLICT_RETRIES = 5
 
@@ -124,6 +126,8 @@ class Applier:
             sqlstate = getattr(error, "sqlstate", None)
             reason = f"({type(error).__name__}{f', SQLSTATE {sqlstate}' if sqlstate else ''})"
             return self._transact([Undigestible(given, reason)])
+        if isinstance(given, Due):
+            return self._transact([Postpone(given.action_id)])
         return Applied([Receipt.refused(Refusal(Code.DEAD_LETTER, type(error).__name__))])
 
     def _transact(self, batch: Sequence[Input]) -> Applied:
@@ -168,7 +172,7 @@ def _is_transient(error: Exception) -> bool:
         return False
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return error.sqlstate[:2] in _TRANSIENT_CLASSES
+    return error.sqlstate[:2] in _TRANSIENT_CLASSES or error.sqlstate in _TRANSIENT_STATES
 
 
 def _report(given: Input, receipt: Receipt) -> None:

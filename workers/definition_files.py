@@ -53,8 +53,15 @@ def parse(text: str, source: str) -> list[tuple[Kind, Definition]]:
     return [
         (kind, _definition(kind, item, f"{source}: {section}[{number}]"))
         for section, kind in _SECTIONS.items()
-        for number, item in enumerate(document.get(section) or [])
+        for number, item in enumerate(_list(document, section, source))
     ]
+
+
+def _list(document: dict[str, Any], section: str, source: str) -> list[Any]:
+    found = document.get(section, [])
+    if not isinstance(found, list):
+        raise DefinitionFileError(f"{source}: {section} must be a list")
+    return found
 
 
 def _definition(kind: Kind, item: Any, where: str) -> Definition:

@@ -37,7 +37,7 @@ class _Header(BaseModel):
 class _Payload(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    v: Literal[1]
+    v: Annotated[int, Field(ge=1, le=1)]  # Literal[1] would take true
     type: Annotated[str, Field(min_length=1, max_length=100)]
     iss: Annotated[str, Field(min_length=1, max_length=200)]
     aud: Annotated[str, Field(min_length=1, max_length=200)]
@@ -45,6 +45,14 @@ class _Payload(BaseModel):
     iat: _Seconds
     exp: _Seconds
     body: Any
+
+
+class _KeyFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kid: Annotated[str, Field(min_length=1, max_length=200)]
+    issuer: Annotated[str, Field(min_length=1, max_length=200)]
+    jwk: dict[str, str]
 
 
 class SigningKey:
@@ -63,11 +71,15 @@ class SigningKey:
     @classmethod
     def read(cls, path: Path) -> "SigningKey":
         """The key in a file that `write` wrote; raises ValueError or OSError, never with the content in the message."""
+        content = path.read_bytes()
         try:
-            content = json.loads(path.read_text())
-            return cls(content["kid"], content["issuer"], OKPKey.import_key(content["jwk"]))
-        except (KeyError, TypeError, json.JSONDecodeError, JoseError):
+            found = _KeyFile.model_validate_json(content)
+            jwk = OKPKey.import_key(dict(found.jwk))
+            if not jwk.is_private or jwk.as_dict(private=False)["crv"] != ALGORITHM:
+                raise ValueError("no private Ed25519 key")  # noqa: TRY301 - told as every other fault of the file
+        except (ValueError, KeyError, TypeError, JoseError):
             raise ValueError(f"{path} is not a key file of `ops-approval keys create`") from None
+        return cls(found.kid, found.issuer, jwk)
 
     def write(self, path: Path) -> None:
         """Keep the key in a new file that only its owner may read; raises FileExistsError if there is one."""

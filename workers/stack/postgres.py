@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from db import schema
 from workers.stack.directory import POSTGRES_SOCKET
 from workers.stack.installed import postgres_programs, postgres_version
 from workers.stack.process import StackError, running_in, stop_previous
@@ -153,9 +154,7 @@ class Postgres(Server):
     def _create_database(self) -> None:
         try:
             with self._connection() as connection:
-                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-                if found is None:
-                    connection.execute(f"CREATE DATABASE {DATABASE}")
+                schema.create_database(connection, DATABASE)
         except psycopg.Error as error:
             raise StackError(
                 f"The database {DATABASE} cannot be created: {error}. Read {self.log}, then start again."

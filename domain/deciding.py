@@ -1,0 +1,86 @@
+"""Deciding: what the votes on an action come to, at every vote, at every escalation, and again before anything happens."""
+
+from datetime import timedelta
+from typing import Any
+
+from domain import quorum
+from domain.lifecycle import Status
+from domain.quorum import Choice, Decision, Verdict
+from domain.trail import EventName
+from domain.world import ENGINE, Action, World
+
+
+def decide(world: World, action: Action) -> Action:
+    """Bring the tally up to date and, if the votes decide, approve or reject the action."""
+    decision = _decision(world, action)
+    action = world.tally(action, decision.tally)
+    match decision.verdict:
+        case Verdict.APPROVED:
+            return _approve(world, action, decision)
+        case Verdict.REJECTED:
+            data = _decided(world, action, decision)
+            return world.note(
+                action, EventName.REJECTED, ENGINE, data, status=Status.REJECTED, decided_at=world.now, due_at=None
+            )
+        case Verdict.PENDING:
+            return action
+
+
+def _approve(world: World, action: Action, decision: Decision) -> Action:
+    """Approve; an action that executes by itself is due at once, any other when its approval runs out."""
+    changes: dict[str, Any] = {"due_at": world.now + timedelta(seconds=action.execute_within_seconds)}
+    if action.auto_execute:
+        changes = {"due_at": world.now, "next_attempt_at": world.now, "executed_by": ENGINE}
+    data = _decided(world, action, decision)
+    return world.note(action, EventName.APPROVED, ENGINE, data, status=Status.APPROVED, decided_at=world.now, **changes)
+
+
+def decide_again(world: World, action: Action) -> Action:
+    """Before the first attempt: an approval that no longer holds goes back to its voters, and its deadline with it.
+
+    Roles may have been lost since, and keys revoked as compromised.
+    """
+    decision = _decision(world, action)
+    if decision.verdict is Verdict.APPROVED:
+        return action
+    action = world.tally(action, decision.tally)
+    return world.note(
+        action,
+        EventName.REOPENED,
+        ENGINE,
+        _decided(world, action, decision),
+        status=Status.PENDING_APPROVAL,
+        decided_at=None,
+        next_attempt_at=None,
+        executed_by=None,
+        due_at=action.expires_at,
+    )
+
+
+def _decision(world: World, action: Action) -> Decision:
+    votes = [cast.counted for cast in world.votes.get(action.id, {}).values() if cast.kid not in world.compromised]
+    return quorum.decide(action.live_requirement, votes, world.directory, world.now)
+
+
+def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]:
+    """A snapshot of what was decided on, so that it can be decided again from the record alone."""
+    votes = sorted(world.votes.get(action.id, {}).values(), key=lambda cast: cast.person_id)
+    return {
+        "reason": decision.reason,
+        "votes_approve": decision.tally.votes_approve,
+        "votes_reject": decision.tally.votes_reject,
+        "votes_abstain": decision.tally.votes_abstain,
+        "approval_ratio": str(decision.tally.approval_ratio),
+        "steps_reached": action.steps_reached,
+        "votes": [
+            {
+                "person": cast.person_id,
+                "vote": cast.choice,
+                "roles": list(cast.roles),
+                "roles_held": sorted(world.directory.roles_of(cast.person_id, world.now)),
+                "kid": cast.kid,
+            }
+            for cast in votes
+            if cast.choice is not Choice.WITHDRAW
+        ],
+    }
