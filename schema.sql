@@ -110,9 +110,10 @@ create table messages (
     constraint a_no_has_its_code check ((outcome in ('refused', 'quarantined', 'dead')) = (code is not null)),
     constraint parked_votes_end check (outcome <> 'parked' or (action_id is not null and expires_at is not null))
 );
--- (issuer, jti) is a message's identity; a conflicting message is recorded beside the one that owns it.
-create unique index messages_identity on messages (issuer, jti) where code is distinct from 'identity_conflict';
-create index messages_parked_for on messages (action_id) where outcome = 'parked';
+-- (issuer, jti) is a message's identity; one that conflicts with it, or is addressed elsewhere, does not take it.
+create unique index messages_identity on messages (jti, issuer)
+    where code is null or code not in ('identity_conflict', 'wrong_audience');
+create index messages_of_action on messages (action_id, id) where action_id is not null;
 create index messages_parked_until on messages (expires_at) where outcome = 'parked';
 
 
@@ -143,7 +144,7 @@ create table actions (
     escalation_role         text,
     auto_execute            boolean not null,
     execute_within_seconds  integer not null check (execute_within_seconds > 0),
-    -- SHA-256 of all of the above in canonical JSON: what people vote on.
+    -- SHA-256 of what is asked for and of who must agree, in canonical JSON: what people vote on.
     content_hash            bytea not null,
 
     status                  text not null,
@@ -180,12 +181,19 @@ create table actions (
 -- The one sweep: everything that time must change, however it came to wait.
 create index actions_due on actions (due_at) where due_at is not null;
 create index actions_newest on actions (created_at desc, id);
-create index actions_of_alert on actions ((params ->> 'alert_id')) where params ? 'alert_id';
+create index actions_of_alert on actions ((params ->> 'alert_id')) where length(params ->> 'alert_id') <= 300;
 
 -- A change of status is one that domain/lifecycle.py has (generated from there by `make generate`), a final state stays,
 -- and what was asked for never changes, whoever the database's user is.
 create function guard_action() returns trigger language plpgsql as $$
 begin
+    if old.status in (
+        -- generated: final
+        'executed', 'rejected', 'expired', 'cancelled'
+        -- generated: end
+    ) then
+        raise exception 'an action that is % stays as it is', old.status using errcode = 'check_violation';
+    end if;
     if new.status <> old.status and (old.status, new.status) not in (
         -- generated: transitions
         ('requested', 'pending_approval'),
@@ -223,13 +231,13 @@ begin
         new.params, new.target_tenant_type, new.target_tenant_id, new.risk_level, new.created_by, new.triggered_by,
         new.policy_name, new.policy_version, new.requirement, new.required_quorum, new.required_ratio,
         new.timeout_seconds, new.escalation_role, new.auto_execute, new.execute_within_seconds, new.content_hash,
-        new.created_at)
+        new.exclusive_key, new.caused_by, new.created_at)
        is distinct from
        (old.id, old.issuer, old.idempotency_key, old.body_sha256, old.origin, old.action_type, old.action_type_version,
         old.params, old.target_tenant_type, old.target_tenant_id, old.risk_level, old.created_by, old.triggered_by,
         old.policy_name, old.policy_version, old.requirement, old.required_quorum, old.required_ratio,
         old.timeout_seconds, old.escalation_role, old.auto_execute, old.execute_within_seconds, old.content_hash,
-        old.created_at)
+        old.exclusive_key, old.caused_by, old.created_at)
     then
         raise exception 'what an action is never changes after its creation' using errcode = 'check_violation';
     end if;
@@ -262,9 +270,14 @@ create table votes (
 );
 create index votes_of_person on votes (person_id, recorded_at desc);
 
--- Four eyes, even if the code forgot: who created an action, or caused it to be, does not vote on it.
+-- Four eyes, even if the code forgot: who created an action, or caused it to be, does not vote on it. And a vote that was
+-- decided on stays what it was.
 create function guard_vote() returns trigger language plpgsql as $$
 begin
+    if exists (select from ops_approval.actions a
+               where a.id = new.action_id and a.decided_at < transaction_timestamp()) then
+        raise exception 'the action was decided already' using errcode = 'check_violation';
+    end if;
     if exists (select from ops_approval.actions a
                where a.id = new.action_id and new.person_id in (a.created_by, a.triggered_by, a.target_tenant_id)) then
         raise exception 'who created, triggered or is the target of an action does not vote on it'
@@ -291,6 +304,17 @@ create table attempts (
     constraint finished_is_said check ((state = 'started') = (finished_at is null))
 );
 create sequence attempt_tokens;
+
+-- What an attempt came to is said once.
+create function guard_attempt() returns trigger language plpgsql as $$
+begin
+    if old.state <> 'started' then
+        raise exception 'an attempt that is % stays so', old.state using errcode = 'check_violation';
+    end if;
+    return new;
+end $$;
+create trigger guard_attempt before update on attempts for each row execute function guard_attempt();
+
 -- At most one attempt of an action is under way, and at most one ever succeeds.
 create unique index one_attempt_at_a_time on attempts (action_id) where state = 'started';
 create unique index one_success on attempts (action_id) where state = 'succeeded';
@@ -351,7 +375,7 @@ select distinct on (params ->> 'alert_id')
        id                                                                     as remedied_by_action_id,
        status                                                                 as action_status
 from actions
-where params ? 'alert_id'
+where length(params ->> 'alert_id') <= 300
 order by params ->> 'alert_id',
          status = 'executed' desc,
          status in ('rejected', 'expired', 'cancelled', 'failed'),

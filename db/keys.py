@@ -41,11 +41,15 @@ def list_keys(conn: Connection) -> list[dict[str, Any]]:
 
 def _key(row: dict[str, Any]) -> VerificationKey:
     names = ("kid", "issuer", "public_key", "valid_from", "valid_until", "revoked_at")
+    return VerificationKey(scope=read_scope(row["scope"]), **{name: row[name] for name in names})
+
+
+def read_scope(document: Any) -> Scope:
+    """The scope in a row of keys; one that is not understood allows nothing, and stops nobody else."""
     try:
-        scope = Scope.model_validate(row["scope"])
+        return Scope.model_validate(document)
     except ValidationError:
-        scope = Scope()  # a scope that is not understood allows nothing, and stops nobody else
-    return VerificationKey(scope=scope, **{name: row[name] for name in names})
+        return Scope()
 
 
 def add_key(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: Scope) -> None:

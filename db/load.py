@@ -7,7 +7,7 @@ the database's clock after that.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID
@@ -21,17 +21,21 @@ from domain.executing import AttemptFinished, AttemptStarted
 from domain.messages import CastVote, CreateAction, ExecuteAction, Message, Outcome, SyncDirectory, Unopened
 from domain.policy import Definitions
 from domain.quorum import pool_roles
-from domain.refusals import Code
-from domain.world import World
+from domain.world import WITHOUT_IDENTITY, World
 
 
 @dataclass
 class Loader:
-    """Loads worlds for one installation (`audience`); keeps the parsed `definitions` until there are newer ones."""
+    """Loads worlds for one installation (`audience`); keeps the parsed definitions until there are more."""
 
     audience: str
-    definitions: Definitions = field(default_factory=Definitions)
-    _definition_count: int = 0
+    # In one attribute with their count, because several threads share a loader.
+    _known: tuple[int, Definitions] = (0, Definitions())
+
+    @property
+    def definitions(self) -> Definitions:
+        """The definitions of the newest world."""
+        return self._known[1]
 
     def world(self, conn: Connection, inputs: Sequence[Input]) -> World:
         """The world that these inputs need, its rows locked until the surrounding transaction ends."""
@@ -39,6 +43,7 @@ class Loader:
         world = World(now=datetime.now(UTC), audience=self.audience)
         _load_messages(conn, world, inputs)
         _load_actions(conn, world, inputs)
+        _count_parked(conn, world, inputs)
         self._load_clock_and_definitions(conn, world)
         _load_grants(conn, world, inputs)
         return world
@@ -53,9 +58,10 @@ class Loader:
         ).fetchone()
         assert row is not None  # noqa: S101 - a select without from has one row
         # Counted, as an id says nothing: who began first may commit last. Nothing is ever deleted here.
-        if row["definition_count"] != self._definition_count:
-            self.definitions, self._definition_count = load_definitions(conn), row["definition_count"]
-        world.now, world.snapshot, world.definitions = row["now"], row["snapshot"], self.definitions
+        known = self._known
+        if row["definition_count"] != known[0]:
+            self._known = known = row["definition_count"], load_definitions(conn)
+        world.now, world.snapshot, world.definitions = row["now"], row["snapshot"], known[1]
 
 
 def _lock(conn: Connection, inputs: Iterable[Input]) -> None:
@@ -85,7 +91,8 @@ def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> N
     given = [item.message if isinstance(item, Undigestible) else item for item in inputs]
     contents = [item.content_sha256 for item in given if isinstance(item, Message | Unopened | ParkingEnded)]
     signed = [item for item in given if isinstance(item, Message)]
-    created = [item.action_id for item in signed if isinstance(item.body, CreateAction)]
+    # What is to be buried needs no parked votes; they may be what it cannot be applied with.
+    created = [item.action_id for item in inputs if isinstance(item, Message) and isinstance(item.body, CreateAction)]
     found = conn.execute(
         """
         with wanted as (
@@ -94,7 +101,7 @@ def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> N
             select m.id from messages m
               join unnest(%s::text[], %s::text[]) as identity(issuer, jti)
                 on m.issuer = identity.issuer and m.jti = identity.jti
-               and m.code is distinct from 'identity_conflict'
+               and (m.code is null or m.code not in ('identity_conflict', 'wrong_audience'))
             union
             select id from messages where outcome = 'parked' and action_id = any(%s)
         )
@@ -105,11 +112,24 @@ def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> N
     for row in found:
         record = rows.record(row)
         world.records[record.content_sha256] = record
-        if record.issuer is not None and record.jti is not None and record.code is not Code.IDENTITY_CONFLICT:
+        if record.issuer is not None and record.jti is not None and record.code not in WITHOUT_IDENTITY:
             world.identities[record.issuer, record.jti] = record.content_sha256
         if record.outcome is Outcome.PARKED and record.action_id is not None and record.action_id in created:
             message = rows.parked_message(record, row["scope"], row["revoked_at"])
             world.parked.setdefault(record.action_id, []).append(message)
+
+
+def _count_parked(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
+    """How many votes wait already for the actions that are voted on and are not there."""
+    voted = {item.body.action_id for item in inputs if isinstance(item, Message) and isinstance(item.body, CastVote)}
+    found = conn.execute(
+        """
+        select action_id, count(*) as waiting from messages
+         where outcome = 'parked' and action_id = any(%s) group by action_id
+        """,
+        [sorted(voted - world.actions.keys())],
+    ).fetchall()
+    world.parked_counts = {row["action_id"]: row["waiting"] for row in found}
 
 
 def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
@@ -154,8 +174,12 @@ def _load_grants(conn: Connection, world: World, inputs: Sequence[Input]) -> Non
     trees = [action.requirement.tree for action in world.actions.values()]
     roles = world.definitions.pool_roles.union(*(pool_roles(tree) for tree in trees))
     everybody = any(isinstance(body, SyncDirectory) for body in bodies)
+    here = conn.execute(
+        "select id from people where snapshot = %s and (%s or id = any(%s))",
+        [world.snapshot, everybody, sorted(people)],
+    ).fetchall()
     found = conn.execute(
         "select * from grants where role is not null and (%s or person_id = any(%s) or role = any(%s))",
         [everybody, sorted(people), sorted(roles)],
     ).fetchall()
-    world.directory = Directory.of(rows.grant(row) for row in found)
+    world.directory = Directory.of((rows.grant(row) for row in found), (row["id"] for row in here))

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from db.keys import read_scope
 from domain.directory import Grant
-from domain.keys import Scope
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, parse_body, parse_json
 from domain.quorum import Choice, Requirement
@@ -62,12 +62,16 @@ def record(row: Row) -> Record:
 def parked_message(parked: Record, scope: Any, revoked_at: datetime | None) -> Message:
     """A parked message again, from its envelope, with its key's scope as it is now.
 
-    Its signature was verified when it came; that its key was revoked since makes its body a refusal.
+    Its signature was verified when it came. That its key was revoked since, or that this release cannot read it any
+    more, makes its body a refusal.
     """
     token, expires_at, issued_at = parked.token or "", parked.expires_at, parked.issued_at
     assert parked.issuer and parked.jti and parked.kid and parked.type and expires_at and issued_at  # noqa: S101, PT018
-    payload = parse_json(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-    body = parse_body(parked.type, payload["body"])
+    try:
+        payload = parse_json(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        body, audience = parse_body(parked.type, payload["body"]), payload["aud"]
+    except (ValueError, LookupError, TypeError):
+        body, audience = Refusal(Code.INVALID_BODY), ""
     return Message(
         content_sha256=parked.content_sha256,
         token=token,
@@ -75,10 +79,10 @@ def parked_message(parked: Record, scope: Any, revoked_at: datetime | None) -> M
         jti=parked.jti,
         kid=parked.kid,
         type=parked.type,
-        audience=payload["aud"],
+        audience=audience,
         issued_at=issued_at,
         expires_at=expires_at,
-        scope=Scope.model_validate(scope),
+        scope=read_scope(scope),
         body=body if revoked_at is None else Refusal(Code.KEY_NOT_VALID),
     )
 

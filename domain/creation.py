@@ -68,7 +68,7 @@ def _creator_refusal(world: World, scope: Scope, body: CreateAction) -> Refusal 
     The ops console speaks for people only. Elsewhere the creator is a person if the directory knows one of that name.
     """
     held = world.directory.roles_of(body.created_by, world.now)
-    if body.origin != "ops_ui" and not held:
+    if body.origin != "ops_ui" and not world.directory.has(body.created_by, world.now):
         return None
     if any(Scope.allows(scope.roles, role) for role in held & CREATOR_ROLES):
         return None

@@ -20,16 +20,19 @@ def enforce(world: World, action: Action) -> Action:
         else:
             data = {"was": action.status, "deadline": timestamp(action.expires_at)}
             action = world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
-    if action.status is Status.APPROVED and action.next_attempt_at is None:
+    if action.status is Status.APPROVED and not world.attempts.get(action.id):
         return _lapse(world, action)
     return action
 
 
 def _lapse(world: World, action: Action) -> Action:
-    """Expire an approval that nobody used in time."""
-    if action.due_at is None or action.due_at > world.now:
+    """Expire an approval that was not used in time: no first attempt is made on an old one, whoever asked for it."""
+    if action.decided_at is None:
         return action
-    data = {"was": action.status, "deadline": timestamp(action.due_at)}
+    deadline = action.decided_at + timedelta(seconds=action.execute_within_seconds)
+    if deadline > world.now:
+        return action
+    data = {"was": action.status, "deadline": timestamp(deadline)}
     return world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
 
 

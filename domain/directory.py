@@ -25,14 +25,15 @@ class Grant:
 
 @dataclass(frozen=True)
 class Directory:
-    """The grants that a decision looks at."""
+    """The grants that a decision looks at, and the people of the newest snapshot, with or without a role."""
 
     grants: tuple[Grant, ...] = ()
+    people: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, grants: Iterable[Grant]) -> "Directory":
-        """A directory of these grants, in any order."""
-        return cls(tuple(grants))
+    def of(cls, grants: Iterable[Grant], people: Iterable[str] = ()) -> "Directory":
+        """A directory of these grants and people, in any order."""
+        return cls(tuple(grants), frozenset(people))
 
     @cached_property
     def _by_person(self) -> dict[str, list[Grant]]:
@@ -44,6 +45,10 @@ class Directory:
     def roles_of(self, person: str, at: datetime) -> frozenset[str]:
         """The roles a person holds at a moment; none for a stranger."""
         return frozenset(grant.role for grant in self._by_person.get(person, ()) if grant.held_at(at))
+
+    def has(self, person: str, at: datetime) -> bool:
+        """Whether the person works here: is in the newest snapshot, or holds a role at the moment."""
+        return person in self.people or bool(self.roles_of(person, at))
 
     def holders(self, role: str, at: datetime) -> frozenset[str]:
         """Everybody who holds a role at a moment, of those in this directory."""

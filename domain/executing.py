@@ -30,6 +30,8 @@ NUDGE_AGAIN_SECONDS = 10
 
 MAX_PAUSE_SECONDS = 3600
 
+_STARTED = frozenset({Status.EXECUTING, Status.EXECUTED, Status.OUTCOME_UNKNOWN})
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
@@ -61,7 +63,7 @@ def request(world: World, message: Message, body: ExecuteAction) -> Receipt | Re
         needed = ", ".join(sorted(EXECUTOR_ROLES))
         return Refusal(Code.EXECUTOR_NOT_ALLOWED, f"{body.executed_by!r} needs one of {needed}.")
     action = deadlines.enforce(world, action)
-    if action.next_attempt_at is not None:
+    if action.status in _STARTED or (action.status is Status.APPROVED and action.next_attempt_at is not None):
         return Refusal(Code.ALREADY_STARTED, f"By {action.executed_by}; it is {action.status}.")
     if action.status is not Status.APPROVED:
         return Refusal(Code.NOT_APPROVED, f"It is {action.status}.")
@@ -76,6 +78,7 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
         return Refusal(Code.UNKNOWN_ACTION)
     if started.token <= action.last_token:
         return Refusal(Code.STALE_TOKEN)
+    action = deadlines.enforce(world, action)
     if action.status is not Status.APPROVED:
         return Refusal(Code.NOT_APPROVED, f"It is {action.status}.")
     if not action.executable_at(world.now):

@@ -148,6 +148,12 @@ class SyncDirectory(Body):
     snapshot: Annotated[int, Field(ge=1, le=MAX_INTEGER, strict=True)]
     people: Annotated[tuple[Person, ...], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _everybody_once(self) -> "SyncDirectory":
+        if len({person.id for person in self.people}) != len(self.people):
+            raise ValueError("a person is in the snapshot twice")
+        return self
+
 
 AnyBody = CreateAction | CastVote | ExecuteAction | SyncDirectory
 

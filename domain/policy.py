@@ -86,7 +86,7 @@ class Policy(Definition):
     description: str = ""
     criteria: dict[str, Any]
     policy: Rules
-    priority: Annotated[int, Field(strict=True)] = 100
+    priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000, strict=True)] = 100
     enabled: Annotated[bool, Field(strict=True)] = True
     created_by: str | None = None
     updated_by: str | None = None
@@ -122,7 +122,7 @@ class ActionType(Definition):
     """An operation that can be asked for: how risky it is, whom it concerns, and which service makes it happen.
 
     The address of `service` is configured where the worker runs, so that one definition serves every installation.
-    `max_attempts` counts calls; the pause before the nth retry is `retry_base_seconds` × 2ⁿ⁻¹.
+    `max_attempts` counts calls; the pause before the nth retry is `retry_base_seconds` × 2ⁿ⁻¹, at most an hour. By default it is tried for about an hour and ten minutes.
     """
 
     minimum_risk_level: RiskName = "medium"
@@ -131,7 +131,7 @@ class ActionType(Definition):
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")]
     guarantee: Literal["deduplicates"] = "deduplicates"
     timeout_seconds: Annotated[int, Field(gt=0, le=300, strict=True)] = 10
-    max_attempts: Annotated[int, Field(ge=1, le=50, strict=True)] = 5
+    max_attempts: Annotated[int, Field(ge=1, le=50, strict=True)] = 12
     retry_base_seconds: Annotated[int, Field(gt=0, le=3600, strict=True)] = 2
 
 

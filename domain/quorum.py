@@ -7,6 +7,7 @@ The ratio is exact (decimals, never floats). Only eligible people count: those w
 decision, fill a seat of the tree or of an escalation step that was reached.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,16 +18,24 @@ from itertools import combinations, product
 from math import ceil
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from domain.directory import Directory
 
 ANY_ROLE = "*"
 """In `CountedVote.roles`: the key that carried the vote may speak for any role, and so for people named one by one."""
 
-Name = Annotated[str, Field(min_length=1, max_length=200, strict=True)]
 
-RoleName = Annotated[str, Field(min_length=1, max_length=200, strict=True, pattern=r"^[^*]+$")]
+def _one_spelling(name: str) -> str:
+    """Refuse what looks like another name and is not: two spellings of one person must not be two people."""
+    if name != name.strip() or not name.isprintable() or not unicodedata.is_normalized("NFKC", name):
+        raise ValueError("a name has no spaces around it, no control characters, and the composed form (Unicode NFKC)")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200, strict=True), AfterValidator(_one_spelling)]
+
+RoleName = Annotated[Name, Field(pattern=r"^[^*]+$")]
 """A role; no name has a star, so that nobody can hold what `ANY_ROLE` says of a key."""
 
 
@@ -115,9 +124,13 @@ class Requirement(_Frozen):
         """The escalation steps that are open."""
         return self.escalation[: self.steps_reached]
 
+    def excludes(self, person: str) -> bool:
+        """Whether separation of duties keeps a person out, in whatever case the name is written."""
+        return person.casefold() in {name.casefold() for name in self.excluded}
+
     def seats_for(self, person: str, roles: frozenset[str]) -> bool:
         """Whether a person with these usable roles could fill a seat of the tree or of an open step."""
-        if person in self.excluded:
+        if self.excludes(person):
             return False
         pools = [*(need.people for need in _needs(self.tree)), *(People(role=step.role) for step in self.steps)]
         return any(pool.include(person, roles) for pool in pools)
@@ -289,7 +302,12 @@ def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Di
 
 
 def _usable_roles(vote: CountedVote, directory: Directory, now: datetime) -> frozenset[str]:
-    """Roles that count for this vote: those it was cast with that are still held; `ANY_ROLE` is the key's, and stays."""
+    """Roles that count for this vote: those it was cast with that are still held; `ANY_ROLE` is the key's.
+
+    That one stays for as long as the person works here, with or without a role.
+    """
+    if not directory.has(vote.person, now):
+        return frozenset()
     return vote.roles & (directory.roles_of(vote.person, now) | {ANY_ROLE})
 
 

@@ -38,6 +38,7 @@ class Code(StrEnum):
 
     # Voting.
     UNKNOWN_ACTION = "unknown_action"
+    TOO_MANY_PARKED = "too_many_parked"
     ACTION_CLOSED = "action_closed"
     SEPARATION_OF_DUTIES = "separation_of_duties"
     ROLE_NOT_HELD = "role_not_held"
@@ -59,11 +60,11 @@ class Code(StrEnum):
 
 SENTENCES: dict[Code, str] = {
     Code.MALFORMED_ENTRY: "The queue entry is not a dramatiq message for the actor receive with one token.",
-    Code.MALFORMED_ENVELOPE: "The token is not a signed envelope as docs and producer make it.",
-    Code.UNKNOWN_KEY: "No key of this id is registered; register it with `ops-approval keys create`.",
+    Code.MALFORMED_ENVELOPE: "The token is not an envelope of this engine: a compact JWS, signed with Ed25519.",
+    Code.UNKNOWN_KEY: "No key of this id is registered here; have the sender's public key registered and send it again.",
     Code.KEY_NOT_VALID: "The key that signed this is revoked, or outside the time for which it is valid.",
     Code.BAD_SIGNATURE: "The signature does not fit the content and the key.",
-    Code.DEAD_LETTER: "The database refused the data of this message, whatever else was in its batch.",
+    Code.DEAD_LETTER: "This message could not be applied, alone or in a batch; an operator must look into it.",
     Code.IDENTITY_CONFLICT: "Another message with the same issuer and jti came first; give every message its own jti.",
     Code.WRONG_AUDIENCE: "The message is addressed to another installation.",
     Code.EXPIRED: "The message came after its exp; sign it again if it is still wanted.",
@@ -78,6 +79,7 @@ SENTENCES: dict[Code, str] = {
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
     Code.UNKNOWN_ACTION: "There is no action of this id.",
+    Code.TOO_MANY_PARKED: "Too many votes wait for this action already; vote again once it is created.",
     Code.ACTION_CLOSED: "The action can no longer be voted on.",
     Code.SEPARATION_OF_DUTIES: "Who created, triggered or is the target of an action does not vote on it.",
     Code.ROLE_NOT_HELD: "The message claims a role that the directory does not give to this person.",

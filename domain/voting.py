@@ -12,6 +12,9 @@ from domain.refusals import Code, Refusal
 from domain.trail import EventName, timestamp
 from domain.world import Action, Vote, World
 
+MAX_PARKED = 100
+"""How many votes may wait for one action: creating it must stay a matter of milliseconds."""
+
 WAITED_IN_VAIN = Refusal(Code.UNKNOWN_ACTION, "The vote waited for it until its exp.")
 
 
@@ -22,6 +25,9 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
     """
     action = world.actions.get(body.action_id)
     if action is None:
+        if world.parked_counts.get(body.action_id, 0) >= MAX_PARKED:
+            return Refusal(Code.TOO_MANY_PARKED)
+        world.parked_counts[body.action_id] = world.parked_counts.get(body.action_id, 0) + 1
         world.parked.setdefault(body.action_id, []).append(message)
         return Receipt(Outcome.PARKED, "The vote waits for its action to be created.", action_id=body.action_id)
     action = deadlines.enforce(world, action)
@@ -64,7 +70,8 @@ def _usable_roles(world: World, message: Message, body: CastVote) -> frozenset[s
     """The voter's roles that the key may speak for; `ANY_ROLE` beside them if the key is not bound to roles at all."""
     held = world.directory.roles_of(body.voter_id, world.now)
     usable = frozenset(role for role in held if Scope.allows(message.scope.roles, role))
-    return usable | {ANY_ROLE} if ANY_ROLE in message.scope.roles else usable
+    present = world.directory.has(body.voter_id, world.now)
+    return usable | {ANY_ROLE} if present and ANY_ROLE in message.scope.roles else usable
 
 
 def _refusal(world: World, action: Action, message: Message, body: CastVote, roles: frozenset[str]) -> Refusal | None:
@@ -75,7 +82,7 @@ def _refusal(world: World, action: Action, message: Message, body: CastVote, rol
         return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
     if action.status not in OPEN:
         return Refusal(Code.ACTION_CLOSED, f"It is {action.status}.")
-    if body.voter_id in requirement.excluded:
+    if requirement.excludes(body.voter_id):
         return Refusal(Code.SEPARATION_OF_DUTIES, f"That is {body.voter_id!r} here.")
     if claimed := set(body.voter_roles) - held:
         return Refusal(Code.ROLE_NOT_HELD, f"{body.voter_id!r} does not hold {', '.join(sorted(claimed))}.")

@@ -154,6 +154,10 @@ class Record:
         return Receipt(self.outcome, self.sentence, self.code, self.action_id, self.content_sha256)
 
 
+WITHOUT_IDENTITY = frozenset({Code.IDENTITY_CONFLICT, Code.WRONG_AUDIENCE})
+"""Refusals that leave a message's identity to another: who came first, or who is addressed to us."""
+
+
 @dataclass
 class Changes:
     """What a fold of steps wants written; messages in the order of their coming. `directory` is None but for a snapshot."""
@@ -180,7 +184,7 @@ class DirectoryChange:
 class World:
     """The rows that a batch needs, at one moment of the database's clock (`now`), and the changes made to them.
 
-    `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing.
+    `parked_counts` says how many votes wait for actions that are not there; `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing.
     """
 
     now: datetime
@@ -194,6 +198,7 @@ class World:
     records: dict[bytes, Record] = field(default_factory=dict)
     identities: dict[tuple[str, str], bytes] = field(default_factory=dict)
     parked: dict[UUID, list[Message]] = field(default_factory=dict)
+    parked_counts: dict[UUID, int] = field(default_factory=dict)
     compromised: set[str] = field(default_factory=set)
     changes: Changes = field(default_factory=Changes)
 
@@ -238,7 +243,7 @@ class World:
         """Keep what became of a message; the first of an identity owns it."""
         self.records[record.content_sha256] = record
         self.changes.messages[record.content_sha256] = None
-        if record.issuer is not None and record.jti is not None:
+        if record.issuer is not None and record.jti is not None and record.code not in WITHOUT_IDENTITY:
             self.identities.setdefault((record.issuer, record.jti), record.content_sha256)
 
     def action_type_of(self, action: Action) -> ActionType:

@@ -3,23 +3,40 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
+import structlog
 
 from db import connect, schema
 from tests.world import Installation, prepare
 from workers import definition_files
+from workers.sandbox import Sandbox
 from workers.stack import Servers
 
 TEMPLATE = "template_ops_approval"
+
+# Logs of failed tests are shown; the default's tracebacks with every local variable take seconds to draw.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """One embedded Postgres and one embedded Valkey."""
+    with _servers() as servers:
+        yield servers
+
+
+@contextmanager
+def _servers() -> Iterator[Servers]:
     directory = Path(tempfile.mkdtemp(prefix="ops-test-", dir="/tmp"))
     directory.chmod(0o711)
     servers = Servers(directory, durable=False)
@@ -48,9 +65,8 @@ def _database(url: str, name: str) -> str:
 _count = iter(range(1, 1_000_000))
 
 
-@pytest.fixture
-def installation(servers: Servers) -> Iterator[Installation]:
-    """A database with schema, shipped definitions, keys and a directory; and an empty Redis database."""
+@contextmanager
+def _installation(servers: Servers) -> Iterator[Installation]:
     name = f"test_{next(_count)}"
     admin = servers.urls.database_url
     with psycopg.connect(admin, autocommit=True) as conn:
@@ -65,3 +81,38 @@ def installation(servers: Servers) -> Iterator[Installation]:
         client.close()
         with psycopg.connect(admin, autocommit=True) as conn:
             conn.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def installation(servers: Servers) -> Iterator[Installation]:
+    """A database with schema, shipped definitions, keys and a directory; and an empty Redis database."""
+    with _installation(servers) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="module")
+def shared_installation(servers: Servers) -> Iterator[Installation]:
+    """One for all tests of a module, which roll back whatever they do to it."""
+    with _installation(servers) as installation:
+        yield installation
+
+
+@pytest.fixture
+def twin(servers: Servers) -> Iterator[Installation]:
+    """A second database, like the first in everything, on the same Redis."""
+    with _installation(servers) as twin:
+        yield twin
+
+
+@pytest.fixture
+def own_servers() -> Iterator[tuple[Servers, Installation]]:
+    """Servers of the test's own, to be killed and started again, with an installation on them."""
+    with _servers() as servers, _installation(servers) as installation:
+        yield servers, installation
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """The services that execute actions, with a ledger of every effect."""
+    with Sandbox() as sandbox:
+        yield sandbox

@@ -1,11 +1,13 @@
 """A small company to test with: its keys, its people, and an installation of the engine that tests talk to."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import cached_property
 from importlib.resources import files
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeVar, cast
+from uuid import UUID, uuid4
 
 import dramatiq
 import httpx
@@ -15,15 +17,33 @@ from db import connect, keys, read
 from db.load import Loader
 from domain import trail
 from domain.keys import Scope
-from domain.messages import CastVote, CreateAction, ExecuteAction, Outcome, Person, PersonGrant, Receipt, SyncDirectory
+from domain.messages import (
+    CastVote,
+    CreateAction,
+    ExecuteAction,
+    Message,
+    Outcome,
+    Person,
+    PersonGrant,
+    Receipt,
+    SyncDirectory,
+    Unopened,
+    action_id,
+    canonical,
+    content_sha256,
+)
 from workers import definition_files
+from workers.actors import Actors
 from workers.apply import Applied, Applier
-from workers.envelope import SigningKey
+from workers.envelope import SigningKey, open_envelope
 from workers.execution import Executor
 from workers.ingest import Ingest
 from workers.producer import Producer, Ticket
-from workers.queue import make_broker
+from workers.queue import MESSAGES, WORK, enqueue, make_broker
+from workers.runtime import Runtime
 from workers.settings import Settings
+
+T = TypeVar("T")
 
 SCOPES = {
     "alerts": Scope(types=("CreateAction",), origins=("alert",), action_types=("*",)),
@@ -69,7 +89,7 @@ def prepare(conn: connect.Connection) -> None:
     for issuer, scope in SCOPES.items():
         keys.add_key(conn, KEYS[issuer].kid, issuer, KEYS[issuer].public_bytes, scope)
     definition_files.apply(conn, definition_files.parse(float_definitions(), "demo.yaml"), by="tests")
-    ticket = Producer(redis.Redis(), KEYS["directory"]).sign(directory())
+    ticket = Producer(redis.Redis(), KEYS["directory"]).sign(directory(), jti="directory")
     applier = Applier(lambda: _lend(conn), Loader("ops-approval"))
     assert applier.apply_tokens([ticket.token]).receipts[0].outcome is Outcome.APPLIED
 
@@ -79,8 +99,15 @@ def _lend(conn: connect.Connection) -> Iterator[connect.Connection]:
     yield conn
 
 
-def top_up(key: str = "alert-1-sira-rec", **changes: Any) -> CreateAction:
-    """The action of the document's scenario."""
+def top_up(
+    key: str = "alert-1-sira-rec",
+    *,
+    alert: str = "alert-1",
+    confidence: float = 0.95,
+    amount: int = 1_000_000,
+    **changes: Any,
+) -> CreateAction:
+    """The action of the document's scenario: SIRA recommends a top-up that remedies an alert."""
     wanted = {
         "idempotency_key": key,
         "origin": "sira",
@@ -88,9 +115,9 @@ def top_up(key: str = "alert-1-sira-rec", **changes: Any) -> CreateAction:
         "params": {
             "agent_id": "agent-123",
             "adjustment": "top_up",
-            "amount": 1_000_000,
-            "alert_id": "alert-1",
-            "sira_confidence": 0.95,
+            "amount": amount,
+            "alert_id": alert,
+            "sira_confidence": confidence,
         },
         "target_tenant_type": "agent",
         "target_tenant_id": "agent-123",
@@ -98,6 +125,15 @@ def top_up(key: str = "alert-1-sira-rec", **changes: Any) -> CreateAction:
         "created_by": "sira-system",
     }
     return CreateAction.model_validate(wanted | changes)
+
+
+def wait_for(look: Callable[[], T | None], seconds: float = 10) -> T:
+    """What `look` finds, as soon as that is anything but None, False or empty."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
+    return found
 
 
 class Installation:
@@ -118,6 +154,7 @@ class Installation:
 
     def close(self) -> None:
         self.pool.close()
+        self.broker.close()
         if "owner" in self.__dict__:
             self.owner.close()
 
@@ -147,18 +184,100 @@ class Installation:
         assert self.ask_to_execute(created.action_id).outcome is Outcome.APPLIED
         return created.action_id
 
+    def another_worker(self) -> Applier:
+        """What another process would apply with: it shares nothing with this one but the database."""
+        return Applier(self.pool.connection, Loader("ops-approval"))
+
     def executor(self, url: str) -> Executor:
         services = dict.fromkeys(("float", "merchants", "payouts", "operations"), url)
-        return Executor(self.applier, services, httpx.Client(trust_env=False))
+        return Executor(self.another_worker(), services, httpx.Client(trust_env=False))
 
-    def ingest(self, batch: int = 200) -> Ingest:
-        return Ingest(self.settings, self.broker, batch=batch)
+    @contextmanager
+    def at_work(self, services_url: str, *, ingest: bool = True) -> Iterator["Installation"]:
+        """The engine as it runs in production, in threads: ingest and the actors, or the stock actors alone."""
+        broker = make_broker(self.settings.servers.redis_url)
+        executor = self.executor(services_url)
+        runtime = Runtime(self.pool, self.applier, executor)  # of which nothing is closed here but the client
+        Actors(broker, lambda: runtime)
+        worker = dramatiq.Worker(broker, queues={WORK} if ingest else {WORK, MESSAGES}, worker_threads=2)
+        drainer = Ingest(self.settings, broker)
+        thread = threading.Thread(target=drainer.run)
+        worker.start()
+        if ingest:
+            thread.start()
+        try:
+            yield self
+        finally:
+            drainer.stopping.set()
+            if ingest:
+                thread.join()
+            drainer._client.close()
+            worker.stop()
+            broker.close()
+            executor.client.close()
+
+    def send(self, issuer: str, body: Any) -> dict[str, Any]:
+        """Put a message into the queue and wait for its receipt, as callers do."""
+        ticket = self.producer(issuer).send(body)
+        return wait_for(lambda: read.get_receipt(self.owner, ticket.content_sha256))
+
+    def send_vote(self, action_id: UUID, person: str, choice: str = "approve") -> dict[str, Any]:
+        """A vote, by way of the queue."""
+        body = {"action_id": action_id, "voter_id": person, "vote": choice}
+        return self.send("ops-tooling", CastVote.model_validate(body))
+
+    def wait_until(self, action_id: UUID, status: str) -> dict[str, Any]:
+        """The action, as soon as it is in this state."""
+        return wait_for(lambda: action if (action := self.action(action_id))["status"] == status else None)
+
+    def send_raw(self, issuer: str, type_name: str, body: dict[str, Any]) -> Ticket:
+        """Enqueue a signed message whose body our own producer would not have written."""
+        key, now, jti = KEYS[issuer], int(time.time()), str(uuid4())
+        envelope = {
+            "v": 1,
+            "type": type_name,
+            "iss": issuer,
+            "aud": "ops-approval",
+            "jti": jti,
+            "iat": now,
+            "exp": now + 60,
+        }
+        token = key.sign_payload(canonical(envelope | {"body": body}))
+        enqueue(self.client, [token])
+        created = action_id(issuer, body.get("idempotency_key"), jti) if type_name == "CreateAction" else None
+        return Ticket(jti, content_sha256(token.encode()), created, token)
+
+    def opened(self, *tickets: Ticket) -> list[Message | Unopened]:
+        """The messages in envelopes, as the engine's steps see them."""
+        ring = keys.load_key_ring(self.owner)
+        return [open_envelope(ticket.token, ring) for ticket in tickets]
+
+    def answers(self, *tickets: Ticket) -> list[str]:
+        """What became of messages: for each the code of its refusal, or else its outcome."""
+        found = [read.get_receipt(self.owner, ticket.content_sha256) for ticket in tickets]
+        return [(row["code"] or row["outcome"]) if row else "not received" for row in found]
+
+    def count(self, outcome: str) -> int:
+        """How many messages have this outcome, without the directory's."""
+        statement = "select count(*) from messages where outcome = %s and jti is distinct from 'directory'"
+        return int(self.scalar(statement, outcome))
+
+    def queued(self) -> int:
+        """How many messages wait in the queue, and bodies in its hash."""
+        return max(self.client.llen(f"dramatiq:{MESSAGES}"), self.client.hlen(f"dramatiq:{MESSAGES}.msgs"))
+
+    def rings(self) -> list[str]:
+        """The actors that were rung for and have not come yet, in order."""
+        ids = cast("list[bytes]", self.client.lrange(f"dramatiq:{WORK}", 0, -1))
+        bodies = [cast("bytes", self.client.hget(f"dramatiq:{WORK}.msgs", ring.decode())) for ring in ids]
+        return [dramatiq.Message.decode(body).actor_name for body in bodies]
 
     def drain(self, batch: int = 200) -> None:
         """Ingest until the queue is empty."""
-        ingest = self.ingest(batch)
-        while ingest.drain_once(self.applier):
-            pass
+        ingest = Ingest(self.settings, self.broker, batch=batch)
+        with closing(ingest._client):
+            while ingest.drain_once(self.applier):
+                pass
 
     def action(self, action_id: UUID) -> dict[str, Any]:
         row = read.get_action_with_votes(self.owner, action_id)
@@ -179,10 +298,14 @@ class Installation:
         row = self.owner.execute(statement, params).fetchone()
         return next(iter(row.values())) if row else None
 
-    def make_due(self, action_id: UUID, seconds: Sequence[str] = ("expires_at", "due_at", "next_attempt_at")) -> None:
-        """Let an action's time come: its moments move an hour into the past."""
-        for column in seconds:
-            self.owner.execute(
-                f"update actions set {column} = now() - interval '1 hour' where id = %s and {column} is not null",
-                [action_id],
-            )
+    def make_due(self, action_id: UUID) -> None:
+        """Let an action's time come: its moments move a minute into the past."""
+        self.owner.execute(
+            """
+            update actions set expires_at = now() - interval '1 minute',
+                               due_at = case when due_at is not null then now() - interval '1 minute' end,
+                               next_attempt_at = case when next_attempt_at is not null then now() - interval '1 minute' end
+             where id = %s
+            """,
+            [action_id],
+        )

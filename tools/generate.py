@@ -9,7 +9,10 @@ from pathlib import Path
 from domain.lifecycle import FINAL, MEANINGS, OPEN, TRANSITIONS, Status
 
 ROOT = Path(__file__).resolve().parent.parent
-_BLOCK = re.compile(r"(?<=-- generated: transitions\n).*?(?= *-- generated: end)", re.DOTALL)
+
+
+def _block(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<=-- generated: {name}\n).*?(?= *-- generated: end)", re.DOTALL)
 
 
 def states_page() -> str:
@@ -49,9 +52,11 @@ def _kind(status: Status) -> str:
 
 
 def schema(text: str) -> str:
-    """The schema with the transitions of the code in it."""
+    """The schema with the transitions and the final states of the code in it."""
     pairs = ",\n".join(f"        ('{before}', '{after}')" for before, after in TRANSITIONS)
-    return _BLOCK.sub(lambda _: f"{pairs}\n", text)
+    final = ", ".join(f"'{status}'" for status in Status if status in FINAL)
+    text = _block("transitions").sub(lambda _: f"{pairs}\n", text)
+    return _block("final").sub(lambda _: f"        {final}\n", text)
 
 
 def main() -> None:

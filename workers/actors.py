@@ -39,9 +39,12 @@ class Actors:
         for fn in work:
             dramatiq.actor(actor_name=fn.__name__, queue_name=WORK, broker=broker, max_age=_STALE_MILLISECONDS)(fn)
 
-    def receive(self, token: str) -> None:
-        """Apply one message: the stock way to consume, on any broker, where ingest does not run."""
-        applied = self._runtime().applier.apply_tokens([token])
+    def receive(self, *args: Any, **kwargs: Any) -> None:
+        """Apply one message: the stock way to consume, on any broker, where ingest does not run.
+
+        Called with anything but one token it quarantines what it was called with, as ingest does.
+        """
+        applied = self._runtime().applier.apply_calls([(args, kwargs)])
         self._ring(applied.executable)
 
     def execute(self, action_id: str) -> None:

@@ -6,9 +6,10 @@ alone; that one becomes a dead letter and its neighbours are applied.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -25,11 +26,13 @@ from domain.messages import Message, Outcome, Receipt, SyncDirectory, Unopened, 
 from domain.refusals import Code, Refusal
 from domain.world import Action
 from workers.envelope import excerpt, open_envelope
-from workers.queue import token_of
+from workers.queue import token_in, token_of
 
 _log = structlog.get_logger(__name__)
 
-_TRANSIENT_CLASSES = frozenset({"08", "40", "53", "57"})
+# No connection, no login, no database, a conflict, a missing table or right, no resources, shutting down, I/O trouble:
+# nothing of which a message can be the cause.
+_TRANSIENT_CLASSES = frozenset({"08", "28", "3D", "40", "42", "53", "57", "58"})
 # Outside those classes: the server cut off a session that said nothing, is a standby just now, or gave up on a lock.
 _TRANSIENT_STATES = frozenset({"25P03", "25006", "55P03"})
 _CONFLICT_CLASS = "40"
@@ -70,20 +73,21 @@ class Applier:
 
     def apply_tokens(self, tokens: Sequence[str]) -> Applied:
         """Open envelopes and apply what they say."""
-        with self.connections() as conn:
-            ring = load_key_ring(conn)
-        return self.apply([open_envelope(token, ring) for token in tokens])
+        return self._apply_opened([(token, b"") for token in tokens])
+
+    def apply_calls(self, calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]) -> Applied:
+        """Apply what the stock actor was called with; what is not one token is quarantined."""
+        return self._apply_opened([(token_in(*call), repr(call).encode(errors="replace")) for call in calls])
 
     def apply_entries(self, bodies: Sequence[bytes]) -> Applied:
         """Apply raw entries of the queue; what holds no token is quarantined."""
+        return self._apply_opened([(token_of(body), body) for body in bodies])
+
+    def _apply_opened(self, received: Sequence[tuple[str | None, bytes]]) -> Applied:
         with self.connections() as conn:
             ring = load_key_ring(conn)
-        tokens = [token_of(body) for body in bodies]
         return self.apply(
-            [
-                _unreadable(body) if token is None else open_envelope(token, ring)
-                for body, token in zip(bodies, tokens, strict=True)
-            ]
+            [_unreadable(raw) if token is None else open_envelope(token, ring) for token, raw in received]
         )
 
     def sweep(self, statuses: Collection[Status], *, limit: int = 100) -> Applied:

@@ -6,6 +6,8 @@ comes from the key's row and never from the message, and only verified bytes are
 
 import base64
 import json
+import os
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -82,10 +84,17 @@ class SigningKey:
         return cls(found.kid, found.issuer, jwk)
 
     def write(self, path: Path) -> None:
-        """Keep the key in a new file that only its owner may read; raises FileExistsError if there is one."""
+        """Keep the key in a new file that only its owner may read, whole or not at all; raises FileExistsError if it is."""
         content = {"kid": self.kid, "issuer": self.issuer, "jwk": self._jwk.as_dict(private=True)}
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(json.dumps(content, indent=2) + "\n")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(json.dumps(content, indent=2) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(temporary, path)
+        finally:
+            os.unlink(temporary)  # noqa: PTH108 - beside the os functions that made it
 
     @property
     def public_bytes(self) -> bytes:

@@ -63,7 +63,10 @@ class Executor:
         base_url = self.services.get(action_type.service)
         if base_url is None:
             return Retry(f"Service {action_type.service!r} has no address: add it to OPS_APPROVAL_SERVICES.")
-        handler: Handler = HttpHandler(base_url.rstrip("/") + action_type.path, self.client)
+        try:
+            handler: Handler = HttpHandler(base_url.rstrip("/") + action_type.path, self.client)
+        except ValueError as error:
+            return Retry(f"The address of service {action_type.service!r} cannot be used: {error}")
         try:
             return handler.call(call)
         except Exception as error:  # noqa: BLE001 - whatever a handler does, its outcome is unknown and is written down

@@ -71,6 +71,7 @@ class Ingest:
                 self.drain_once(applier)
             else:
                 leader.still_there(conn)
+                self._doorbell.recall_delayed()
 
     def drain_once(self, applier: Applier) -> int:
         """Apply one batch and forget it after the commit; how many entries it had."""

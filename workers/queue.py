@@ -4,7 +4,7 @@ Producers put ordinary dramatiq messages for the actor `receive(token)` there. D
 results are off, so that no message can start another actor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
@@ -14,7 +14,7 @@ import redis
 import structlog
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed, DecodeError
-from dramatiq.middleware import AgeLimit, Retries, ShutdownNotifications
+from dramatiq.middleware import AgeLimit, Middleware, Retries, ShutdownNotifications
 
 _log = structlog.get_logger(__name__)
 
@@ -29,6 +29,7 @@ RECEIVE = "receive"
 
 _LIST = f"dramatiq:{MESSAGES}"
 _BODIES = f"dramatiq:{MESSAGES}.msgs"
+_DELAYED = f"dramatiq:{MESSAGES}.DQ"
 _CHUNK = 500
 
 # LREM and HDEL by id, never LTRIM: an entry that was not looked at stays, whoever else changed the list meanwhile.
@@ -38,6 +39,20 @@ for _, id in ipairs(ARGV) do
     redis.call('HDEL', KEYS[2], id)
 end
 """
+
+
+class OptionsOfProducers(Middleware):
+    """Ignores the options that producers put into their messages; only dramatiq's own bookkeeping counts.
+
+    Otherwise a producer could limit its message's age or retries, and so have it dropped without a receipt.
+    """
+
+    _BOOKKEEPING = frozenset({"redis_message_id", "eta", "retries", "traceback", "requeue_timestamp"})
+
+    def before_process_message(self, _broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        if message.queue_name == MESSAGES:
+            for name in set(message.options) - self._BOOKKEEPING:
+                del message.options[name]
 
 
 def make_broker(redis_url: str, *middleware: dramatiq.Middleware) -> RedisBroker:
@@ -50,6 +65,7 @@ def make_broker(redis_url: str, *middleware: dramatiq.Middleware) -> RedisBroker
         heartbeat_timeout=15_000,
         maintenance_chance=50_000,
         middleware=[
+            OptionsOfProducers(),
             AgeLimit(),
             ShutdownNotifications(),
             Retries(max_retries=10, min_backoff=500, max_backoff=30_000),
@@ -87,6 +103,19 @@ def ring(broker: dramatiq.Broker, actor_name: str, *args: str) -> None:
         _log.warning("ring_lost", actor=actor_name, error=type(error).__name__)
 
 
+# A producer may have asked for a delay, or the stock actor may have put a message off; nobody else reads that queue.
+_RECALL = """
+local id = redis.call('LPOP', KEYS[1])
+while id do
+    local body = redis.call('HGET', KEYS[2], id)
+    if body then redis.call('HSET', KEYS[4], id, body) end
+    redis.call('HDEL', KEYS[2], id)
+    redis.call('RPUSH', KEYS[3], id)
+    id = redis.call('LPOP', KEYS[1])
+end
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What lies in the queue under an id; `body` is None where the id is all there is."""
@@ -101,6 +130,7 @@ class Doorbell:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._forget = client.register_script(_FORGET)
+        self._recall = client.register_script(_RECALL)
 
     def wait(self, timeout_seconds: int) -> bool:
         """Whether something is there, as soon as it is: the head of the list is moved onto itself."""
@@ -111,6 +141,10 @@ class Doorbell:
         ids = cast("list[bytes]", self._client.lrange(_LIST, 0, limit - 1))
         bodies = cast("list[bytes | None]", self._client.hmget(_BODIES, ids)) if ids else []
         return [Entry(entry_id, body) for entry_id, body in zip(ids, bodies, strict=True)]
+
+    def recall_delayed(self) -> None:
+        """Put messages that were to be delivered later at the end of the queue; a vote has no use for waiting."""
+        self._recall(keys=[_DELAYED, f"{_DELAYED}.msgs", _LIST, _BODIES])
 
     def forget(self, entries: Sequence[Entry]) -> None:
         """Let go of entries whose transaction is committed."""
@@ -124,7 +158,9 @@ def token_of(body: bytes) -> str | None:
         message: dramatiq.Message[Any] = dramatiq.Message.decode(body)
     except DecodeError:
         return None
-    if message.actor_name != RECEIVE or message.kwargs or len(message.args) != 1:
-        return None
-    token = message.args[0]
-    return token if isinstance(token, str) else None
+    return token_in(message.args, message.kwargs) if message.actor_name == RECEIVE else None
+
+
+def token_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+    """The token that the actor `receive` is called with, or None if it is not exactly one text."""
+    return args[0] if len(args) == 1 and not kwargs and isinstance(args[0], str) else None

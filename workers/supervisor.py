@@ -29,7 +29,7 @@ SCOPES = {
     "sira": Scope(types=("CreateAction",), origins=("sira",), action_types=("*",)),
     "ops-tooling": Scope(
         types=("CreateAction", "CastVote", "ExecuteAction"),
-        origins=("ops_ui", "module"),
+        origins=("ops_ui",),
         action_types=("*",),
         roles=("*",),
     ),
@@ -59,8 +59,9 @@ class Supervisor:
 
     def __init__(self, settings: Settings, *, log: Path | None = None) -> None:
         self._settings = settings
-        embedded = not (settings.database_url and settings.redis_url)
-        self._servers = Servers(settings.data) if embedded else None
+        if bool(settings.database_url) != bool(settings.redis_url):
+            raise StackError("Set both DATABASE_URL and REDIS_URL, or neither to have embedded servers started.")
+        self._servers = None if settings.database_url else Servers(settings.data)
         env = self._environment()
         python = [sys.executable, "-m"]
         dramatiq = ["dramatiq", "workers.main", "--queues", "work", "--processes", "1", "--threads", "8"]
@@ -115,7 +116,7 @@ class Supervisor:
 
 @contextmanager
 def running(settings: Settings, *, log: Path | None = None) -> Iterator[tuple[Stack, Supervisor]]:
-    """A started installation that is stopped at the end, however it comes."""
+    """A started installation that is stopped at the end, however it comes. Raises what `Supervisor.start` does."""
     supervisor = Supervisor(settings, log=log)
     try:
         yield supervisor.start(), supervisor

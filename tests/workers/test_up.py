@@ -60,7 +60,7 @@ class Up:
 
 @pytest.fixture
 def up() -> Iterator[Up]:
-    data = Path(tempfile.mkdtemp(prefix="ops-up-", dir="/tmp"))  # noqa: S108 - short, for the sockets' sake
+    data = Path(tempfile.mkdtemp(prefix="ops-up-", dir="/tmp"))
     data.chmod(0o711)
     with Sandbox() as sandbox:
         running = Up(data, json.dumps({"merchants": sandbox.url}))

@@ -26,6 +26,10 @@ keys = typer.Typer(help="Whose messages count, and for what.", no_args_is_help=T
 policies = typer.Typer(help="Who must agree to what.", no_args_is_help=True)
 
 
+_LONGEST_ISSUER = 150
+_LONGEST_KID = 200
+
+
 @database.command("init")
 def init(*, data: Data = None) -> None:
     """Apply the schema and the shipped policies to an empty database; does nothing to one that has them."""
@@ -75,6 +79,10 @@ def create_key(
     data: Data = None,
 ) -> None:
     """Make a key for an issuer and register its public half. What is not listed is not allowed."""
+    if not (1 <= len(issuer) <= _LONGEST_ISSUER and issuer == issuer.strip() and issuer.isprintable()):
+        fail(f"An issuer's name has 1 to {_LONGEST_ISSUER} printable characters and no spaces around it.")
+    if kid is not None and not 1 <= len(kid) <= _LONGEST_KID:
+        fail(f"A key's id has 1 to {_LONGEST_KID} characters.")
     if unknown := sorted(set(message_type) - set(BODIES)):
         fail(f"There is no message type {', '.join(unknown)}. Known are {', '.join(BODIES)}.")
     try:

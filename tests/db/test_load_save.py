@@ -1,0 +1,170 @@
+"""What step made survives save and load unchanged, and a batch costs as many statements as a single message."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import fields
+from hashlib import sha256
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from db import connect, read
+from db.load import Loader
+from db.save import save
+from domain import trail
+from domain.creation import as_json
+from domain.engine import Due, Input, step
+from domain.executing import AttemptFinished, AttemptStarted
+from domain.messages import MAX_INTEGER, CastVote, canonical
+from domain.outcome import Done, Retry
+from domain.world import Action, World
+from tests.world import Installation, top_up
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
+NUMBERS = st.integers(-MAX_INTEGER, MAX_INTEGER) | st.floats(-MAX_INTEGER, MAX_INTEGER)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | NUMBERS
+    | TEXT
+    | st.sampled_from([MAX_INTEGER, -MAX_INTEGER, 0.1, -0.0, 5e-324, "", "é\u0301😀"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+
+_names = [item.name for item in fields(Action)]
+FROZEN = set(_names[: _names.index("content_hash")]) - {"body_sha256", "created_at"}
+"""What the content hash covers."""
+
+
+def apply_and_load(installation: Installation, inputs: Sequence[Input]) -> tuple[World, World]:
+    """The world after these inputs, as step left it and as the database has it."""
+    loader = Loader("ops-approval")
+    with installation.pool.connection() as conn:
+        with conn.transaction():
+            made = loader.world(conn, inputs)
+            for item in inputs:
+                step(made, item)
+            save(conn, made)
+        with conn.transaction():
+            return made, loader.world(conn, inputs)
+
+
+def content_hash(action: Action) -> bytes:
+    return sha256(canonical(as_json({name: getattr(action, name) for name in FROZEN}))).digest()
+
+
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(extra=JSON, comment=TEXT, metadata=st.dictionaries(TEXT, JSON, max_size=3))
+def test_whatever_json_a_message_holds_comes_back_as_it_was(
+    installation: Installation, extra: Any, comment: str, metadata: dict[str, Any]
+) -> None:
+    create = installation.producer("sira").sign(top_up(str(uuid4()), params=top_up().params | {"extra": extra}))
+    assert create.action_id is not None
+    vote = CastVote(
+        action_id=create.action_id, voter_id="finance-user-1", vote="approve", comment=comment, metadata=metadata
+    )
+    inputs = installation.opened(create, installation.producer("ops-tooling").sign(vote))
+
+    made, found = apply_and_load(installation, inputs)
+
+    action = found.actions[create.action_id]
+    assert made.actions == found.actions
+    assert made.votes == found.votes
+    assert made.records == found.records
+    assert {record.outcome for record in found.records.values()} == {"applied"}
+    assert canonical(action.params["extra"]) == canonical(extra)
+    assert content_hash(action) == action.content_hash
+    events = read.get_audit_trail(installation.owner, action.id)
+    trail.verify(events)
+    assert events == made.changes.events
+
+
+def test_attempts_and_results_come_back_as_they_were(installation: Installation) -> None:
+    action_id = installation.approved()
+    result = {"big": MAX_INTEGER, "float": 0.1, "empty": "", "é": [None, True, {}], "exact": 1.0}
+
+    made, found = apply_and_load(installation, [AttemptStarted(action_id, 7, "worker é")])
+    assert made.attempts == found.attempts
+    assert made.actions == found.actions
+    made, found = apply_and_load(installation, [AttemptFinished(action_id, 7, Retry("", 0.5))])
+    assert made.attempts == found.attempts
+    installation.make_due(action_id)
+    apply_and_load(installation, [AttemptStarted(action_id, 8, "worker")])
+    made, found = apply_and_load(installation, [AttemptFinished(action_id, 8, Done(result))])
+
+    assert made.attempts == found.attempts
+    assert made.actions == found.actions
+    assert found.actions[action_id].result == result
+    assert content_hash(found.actions[action_id]) == found.actions[action_id].content_hash
+    assert installation.trail(action_id)[-3:] == ["retry_scheduled", "executing", "executed"]
+
+
+def test_unchanged_rows_are_not_written(installation: Installation) -> None:
+    installation.tell("sira", top_up())
+    before = installation.scalar("select xmin::text from actions")
+    assert installation.tell("sira", top_up())[0].outcome == "duplicate"
+    assert installation.scalar("select xmin::text from actions") == before
+
+
+class Counted:
+    """A connection that counts its statements."""
+
+    def __init__(self, conn: connect.Connection) -> None:
+        self._conn = conn
+        self.statements = 0
+
+    def execute(self, *given: Any) -> Any:
+        self.statements += 1
+        return self._conn.execute(*given)
+
+
+def inputs_for(installation: Installation, kind: str, actions: int) -> list[Input]:
+    """A batch that does one thing to that many new actions."""
+    bodies = [top_up(f"{kind} {actions} {number}") for number in range(actions)]
+    creates = [installation.producer("sira").sign(body) for body in bodies]
+    ids = [ticket.action_id for ticket in creates if ticket.action_id is not None]
+    votes = [
+        installation.producer("ops-tooling").sign(CastVote(action_id=action_id, voter_id=person, vote="approve"))
+        for person in ("finance-user-1", "finance-user-2")
+        for action_id in ids
+    ]
+    match kind:
+        case "creates with votes":
+            return [*installation.opened(*creates, *votes)]
+        case "votes before their actions":
+            installation.apply(votes)
+            return [*installation.opened(*creates)]
+        case "deadlines":
+            installation.apply(creates)
+            for action_id in ids:
+                installation.make_due(action_id)
+            return [Due(action_id) for action_id in ids]
+        case _:
+            raise AssertionError(kind)
+
+
+@pytest.mark.parametrize("kind", ["creates with votes", "votes before their actions", "deadlines"])
+def test_the_number_of_statements_does_not_depend_on_the_size_of_the_batch(
+    installation: Installation, kind: str
+) -> None:
+    loader = Loader("ops-approval")
+    counts = []
+    with closing(connect.connect(installation.settings.servers.database_url, "tests")) as conn:
+        with conn.transaction():
+            loader.world(conn, [])  # reads the definitions, once
+        for actions in (1, 2, 60):
+            inputs = inputs_for(installation, kind, actions)
+            counted = Counted(conn)
+            with conn.transaction():
+                world = loader.world(cast("connect.Connection", counted), inputs)
+                for item in inputs:
+                    step(world, item)
+                save(cast("connect.Connection", counted), world)
+            assert len(world.changes.actions) == actions
+            counts.append(counted.statements)
+    assert counts[0] == counts[1] == counts[2]
+    assert counts[0] <= 13

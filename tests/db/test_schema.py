@@ -1,0 +1,309 @@
+"""The rules that the database holds by itself, whatever the code does: each is tried with plain SQL."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from importlib.resources import files
+from itertools import product
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.errors import CheckViolation, InsufficientPrivilege, UniqueViolation
+from psycopg.types.json import Jsonb
+
+from db import connect
+from domain.lifecycle import FINAL, TRANSITIONS, Status
+from domain.world import Action
+from tests.world import Installation, top_up
+from workers.sandbox import Sandbox
+
+SCHEMA = files("db").joinpath("schema.sql").read_text()
+TABLES = re.findall(r"^create table (\w+)", SCHEMA, re.MULTILINE)
+
+_names = [item.name for item in fields(Action)]
+FOR_EVER = [*_names[: _names.index("content_hash") + 1]]
+"""What an action is; the rest of its columns is where it stands."""
+
+
+@pytest.fixture(scope="module")
+def company(shared_installation: Installation) -> Installation:
+    """Where there is an action, with a vote on it, and a vote that waits for an action that is not there."""
+    (created,) = shared_installation.tell("sira", top_up(triggered_by="finance-user-4"))
+    assert created.action_id is not None
+    shared_installation.vote(created.action_id, "finance-user-1")
+    shared_installation.vote(uuid4(), "finance-user-2")
+    return shared_installation
+
+
+@pytest.fixture
+def owner(company: Installation) -> Iterator[connect.Connection]:
+    """The owner's connection, in a transaction that will be rolled back."""
+    with company.owner.transaction(force_rollback=True):
+        yield company.owner
+
+
+@contextmanager
+def refused(conn: connect.Connection, error: type[psycopg.Error], match: str) -> Iterator[None]:
+    with pytest.raises(error, match=match), conn.transaction():
+        yield
+
+
+def copy(owner: connect.Connection, **changes: Any) -> UUID:
+    """Another action like the first, but for these columns, written past the engine."""
+    other = uuid4()
+    owner.execute(
+        "insert into actions select (jsonb_populate_record(a, %s)).* from actions a where idempotency_key is not null",
+        [Jsonb({"id": str(other), "idempotency_key": None} | changes)],
+    )
+    return other
+
+
+def standing(status: Status) -> dict[str, Any]:
+    """The columns that must go with a status."""
+    done = status is Status.EXECUTED
+    return {
+        "status": status.value,
+        "executed_at": "2026-01-01T00:00:00Z" if done else None,
+        "result": {} if done else None,
+    }
+
+
+@pytest.mark.parametrize("before", Status)
+def test_a_status_changes_only_as_the_graph_has_it(owner: connect.Connection, before: Status) -> None:
+    for after in Status:
+        other = copy(owner, **standing(before))
+        change = """
+            update actions set (status, executed_at, result)
+                             = (select status, executed_at, result from jsonb_populate_record(actions, %s))
+             where id = %s
+            """
+        values = [Jsonb(standing(after)), other]
+        if before in FINAL:
+            with refused(owner, CheckViolation, "stays as it is"):
+                owner.execute(change, values)
+        elif before is after or (before, after) in TRANSITIONS:
+            owner.execute(change, values)
+        else:
+            with refused(owner, CheckViolation, "an action cannot go from"):
+                owner.execute(change, values)
+
+
+@pytest.mark.parametrize("column", FOR_EVER)
+def test_what_an_action_is_never_changes(owner: connect.Connection, column: str) -> None:
+    found = owner.execute(f"select pg_typeof({column})::text as type from actions").fetchone()  # noqa: S608 - as below
+    assert found is not None
+    other = {
+        "uuid": "gen_random_uuid()",
+        "jsonb": """'{"other": 1}'""",
+        "bytea": "'\\x00'",
+        "boolean": f"not {column}",
+        "integer": f"{column} + 1",
+        "numeric": f"{column} + 0.1",
+        "text": f"coalesce({column}, '') || 'x'",
+        "timestamp with time zone": f"{column} + interval '1 s'",
+    }[found["type"]]
+    with refused(owner, CheckViolation, "never changes"):
+        owner.execute(f"update actions set {column} = {other}")  # noqa: S608 - names from above
+
+
+@pytest.mark.parametrize("column", ["last_token", "event_seq"])
+def test_tokens_and_event_numbers_only_rise(owner: connect.Connection, column: str) -> None:
+    owner.execute(f"update actions set {column} = 9")  # noqa: S608 - as above
+    with refused(owner, CheckViolation, "only rise"):
+        owner.execute(f"update actions set {column} = 8")  # noqa: S608 - as above
+
+
+def test_an_action_is_complete(owner: connect.Connection) -> None:
+    for wrong in (
+        {"status": "executed"},
+        {"due_at": None},
+        {"required_ratio": 0.49},
+        {"status": "executing", "due_at": None},
+    ):
+        with refused(owner, CheckViolation, "violates"):
+            copy(owner, **wrong)
+    with refused(owner, UniqueViolation, "duplicate"):
+        copy(owner, idempotency_key="alert-1-sira-rec")
+    copy(owner, idempotency_key="alert-1-sira-rec", issuer="another")
+
+
+@pytest.mark.parametrize(
+    "rewriting",
+    [
+        "update events set actor = 'x'",
+        "delete from events",
+        "truncate events",
+        "truncate actions cascade",
+        "update definitions set created_by = 'x'",
+        "delete from definitions",
+        "truncate definitions",
+    ],
+)
+def test_history_is_not_rewritten_not_even_by_the_owner(owner: connect.Connection, rewriting: str) -> None:
+    with refused(owner, InsufficientPrivilege, "append-only"):
+        owner.execute(rewriting)
+
+
+def test_events_are_one_of_each_number(owner: connect.Connection) -> None:
+    again = "insert into events (action_id, seq, event, actor, at, data, prev_hash, hash) select action_id, {}, event, actor, at, data, prev_hash, hash from events"
+    with refused(owner, UniqueViolation, "duplicate"):
+        owner.execute(again.format("seq"))
+    with refused(owner, CheckViolation, "violates"):
+        owner.execute(again.format("0"))
+
+
+def test_a_message_gets_one_outcome(owner: connect.Connection) -> None:
+    again = "update messages set sentence = 'changed my mind' where outcome = %s"
+    with refused(owner, CheckViolation, "one outcome"):
+        owner.execute(again, ["applied"])
+    owner.execute("update messages set outcome = 'refused', code = 'expired' where outcome = 'parked'")
+    with refused(owner, CheckViolation, "one outcome"):
+        owner.execute(again, ["refused"])
+
+
+@pytest.mark.parametrize("column", ["issuer", "jti", "token", "kid", "type", "content_sha256"])
+def test_a_message_stays_what_it_is(owner: connect.Connection, column: str) -> None:
+    other = "sha256('x')" if column == "content_sha256" else "'sira-1'"
+    with refused(owner, CheckViolation, "stays what it is"):
+        owner.execute(f"update messages set {column} = {other} where outcome = 'parked'")  # noqa: S608
+
+
+def test_an_identity_is_owned_by_one_message(owner: connect.Connection) -> None:
+    again = """
+        insert into messages (content_sha256, issuer, jti, outcome, code, sentence)
+        select sha256('x'), issuer, jti, 'refused', %s, '' from messages where type = 'CreateAction'
+    """
+    with refused(owner, UniqueViolation, "duplicate"):
+        owner.execute(again, ["expired"])
+    owner.execute(again, ["identity_conflict"])
+
+
+def test_one_attempt_is_under_way_and_one_succeeds(owner: connect.Connection) -> None:
+    def attempt(number: int, token: int, state: str) -> None:
+        owner.execute(
+            """
+            insert into attempts (action_id, number, token, state, worker, started_at, lease_until, finished_at)
+            select id, %s, %s, %s, 'w', now(), now(), case when %s = 'started' then null else now() end from actions
+            """,
+            [number, token, state, state],
+        )
+
+    attempt(1, 1, "started")
+    with refused(owner, UniqueViolation, "one_attempt_at_a_time"):
+        attempt(2, 2, "started")
+    attempt(2, 2, "retry")
+    attempt(3, 3, "succeeded")
+    with refused(owner, UniqueViolation, "one_success"):
+        attempt(4, 4, "succeeded")
+    with refused(owner, UniqueViolation, "token"):
+        attempt(4, 3, "retry")
+    with refused(owner, CheckViolation, "finished_is_said"):
+        owner.execute("update attempts set state = 'retry' where number = 1")
+
+
+@pytest.mark.parametrize("person", ["sira-system", "finance-user-4", "agent-123"])
+def test_who_created_triggered_or_is_the_target_does_not_vote(owner: connect.Connection, person: str) -> None:
+    with refused(owner, CheckViolation, "does not vote"):
+        owner.execute("update votes set person_id = %s", [person])
+    with refused(owner, CheckViolation, "does not vote"):
+        owner.execute(
+            "insert into votes select (jsonb_populate_record(v, %s)).* from votes v", [Jsonb({"person_id": person})]
+        )
+
+
+@pytest.mark.parametrize(("voting", "directory"), list(product(["CastVote", "*"], ["SyncDirectory", "*"])))
+def test_a_key_that_votes_and_syncs_the_directory_is_refused(
+    owner: connect.Connection, voting: str, directory: str
+) -> None:
+    with refused(owner, CheckViolation, "voting_and_directory_apart"):
+        owner.execute("update keys set scope = %s where kid = 'sira-1'", [Jsonb({"types": [voting, directory]})])
+
+
+@pytest.fixture
+def worker(owner: connect.Connection) -> connect.Connection:
+    owner.execute("set local role ops_worker")
+    return owner
+
+
+@pytest.fixture
+def reader(owner: connect.Connection) -> connect.Connection:
+    owner.execute("set local role ops_reader")
+    return owner
+
+
+def test_every_process_is_a_worker_whoever_it_logs_in_as(company: Installation) -> None:
+    url = company.settings.servers.database_url
+    with closing(connect.connect(url, "tests")) as conn, company.pool.connection() as pooled:
+        for each in (conn, pooled):
+            assert each.execute("select current_user::text as name").fetchone() == {"name": "ops_worker"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_worker_deletes_nothing(worker: connect.Connection, table: str) -> None:
+    for statement in (f"delete from {table}", f"truncate {table} cascade"):  # noqa: S608 - names from the schema
+        with refused(worker, InsufficientPrivilege, "permission denied"):
+            worker.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "rewriting",
+    [
+        "update events set actor = 'x'",
+        "update definitions set body = '{}'",
+        "insert into definitions (kind, name, version, body, created_by) values ('policy', 'x', 1, '{}', 'x')",
+        "update keys set revoked_at = null",
+        "insert into keys (kid, issuer, alg, public_key, scope) values ('x', 'x', 'Ed25519', sha256('x'), '{}')",
+        "update attempts set token = 1",
+        "update grants set person_id = 'cfo-1'",
+        "update grants set role = 'cfo'",
+        "update messages set received_at = now()",
+        "update messages set content_sha256 = sha256('x')",
+        "update schema_version set version = 2",
+        "alter table events disable trigger append_only",
+    ],
+)
+def test_a_worker_cannot_rewrite_history_or_who_may_do_what(worker: connect.Connection, rewriting: str) -> None:
+    with refused(worker, InsufficientPrivilege, "permission denied|must be owner"):
+        worker.execute(rewriting)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_reader_reads_all_but_envelopes_and_keys_and_writes_nothing(reader: connect.Connection, table: str) -> None:
+    if table in {"messages", "keys"}:
+        with refused(reader, InsufficientPrivilege, "permission denied"):
+            reader.execute(f"select 1 from {table}")  # noqa: S608 - names from the schema
+    else:
+        reader.execute(f"select * from {table}")  # noqa: S608 - names from the schema
+    for statement in (f"delete from {table}", f"insert into {table} default values"):  # noqa: S608 - as above
+        with refused(reader, InsufficientPrivilege, "permission denied"):
+            reader.execute(statement)
+
+
+def test_every_table_has_its_sentence(owner: connect.Connection) -> None:
+    lines = SCHEMA.splitlines()
+    assert len(TABLES) >= 10
+    for table in TABLES:
+        above = lines[lines.index(f"create table {table} (") - 1]
+        assert above.startswith("-- "), table
+        assert above.endswith("."), table
+    made = owner.execute("select tablename from pg_tables where schemaname = 'ops_approval'").fetchall()
+    assert {row["tablename"] for row in made} == set(TABLES)
+
+
+def test_what_was_decided_on_stays_what_it_was(installation: Installation, sandbox: Sandbox) -> None:
+    """Not even a worker whose code went astray rewrites votes, attempts or results after the fact."""
+    action = installation.approved()
+    installation.executor(sandbox.url).execute(action)
+    with connect.connect(installation.settings.servers.database_url, "tests worker") as worker:
+        for change in (
+            "update votes set choice = 'reject'",
+            "update attempts set state = 'rejected'",
+            "update actions set result = '{}'",
+            "update actions set executed_by = 'nobody'",
+            "update actions set event_seq = event_seq + 5",
+        ):
+            with refused(worker, CheckViolation, "."):
+                worker.execute(change)

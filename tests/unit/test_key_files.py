@@ -1,0 +1,62 @@
+"""Key files: their owner's alone, never overwritten, and never quoted when they cannot be read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workers.envelope import SigningKey
+
+KEY, OTHER = SigningKey.generate("alerts-1", "alerts"), SigningKey.generate("other-1", "other")
+
+
+def test_a_key_file_is_its_owners_alone_and_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.key"
+    KEY.write(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        OTHER.write(path)
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with pytest.raises(FileExistsError):
+        OTHER.write(tmp_path / "link")
+    read = SigningKey.read(path)
+    assert (read.kid, read.issuer, read.public_bytes) == (KEY.kid, KEY.issuer, KEY.public_bytes)
+    assert read.sign_payload(b"{}") == KEY.sign_payload(b"{}")
+
+
+SECRET = str(KEY._jwk.as_dict(private=True)["d"])
+JWK = {"kty": "OKP", "crv": "Ed25519", "x": KEY._jwk.as_dict(private=False)["x"], "d": SECRET}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        SECRET.encode(),
+        b"\xff\xfe" + SECRET.encode(),
+        json.dumps([SECRET]).encode(),
+        json.dumps(SECRET).encode(),
+        json.dumps({"kid": "k", "issuer": "i"}).encode(),
+        *(
+            json.dumps({"kid": "k", "issuer": "i", "jwk": jwk}).encode()
+            for jwk in (
+                None,
+                SECRET,
+                [SECRET],
+                JWK | {"d": SECRET[:-3]},
+                JWK | {"d": f"*{SECRET}"},
+                JWK | {"crv": "X25519"},
+                {name: value for name, value in JWK.items() if name != "d"},
+            )
+        ),
+        json.dumps({"kid": 5, "issuer": "i", "jwk": JWK}).encode(),
+    ],
+    ids=[str(number) for number in range(14)],
+)
+def test_a_file_that_is_no_key_is_named_and_its_content_is_not(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "alerts.key"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is not a key file") as caught:
+        SigningKey.read(path)
+    assert SECRET[:20] not in repr(caught.value)
+    assert SECRET[:20] not in str(caught.value)

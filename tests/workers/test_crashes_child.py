@@ -1,0 +1,69 @@
+"""The processes that `test_crashes` kills: `python -m tests.workers.test_crashes_child PART WHERE [ACTION]`.
+
+PART is what runs: `ingest`, or `execute` for one attempt at an action. WHERE is where it is struck, once; the rest of its
+life it does what it does in production. The servers are those of DATABASE_URL and REDIS_URL.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from db.connect import pool
+from db.load import Loader
+from workers import apply, ingest, logs
+from workers.apply import Applier
+from workers.execution import Executor
+from workers.handlers.http import HttpHandler
+from workers.queue import Doorbell, make_broker
+from workers.settings import Settings
+
+STRUCK: dict[str, tuple[Any, str, bool, signal.Signals]] = {
+    "before the forgetting": (Doorbell, "forget", False, signal.SIGKILL),
+    "before the commit": (apply, "save", True, signal.SIGKILL),
+    "in the transaction": (apply, "save", False, signal.SIGSTOP),
+    "before the call": (HttpHandler, "call", False, signal.SIGKILL),
+    "after the call": (HttpHandler, "call", True, signal.SIGKILL),
+}
+"""By what is struck: the function, whether after it did its work or before, and with which signal."""
+
+
+def strike(where: str) -> None:
+    owner, name, afterwards, number = STRUCK[where]
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def struck(*given: Any) -> Any:
+        setattr(owner, name, original)
+        if not afterwards:
+            os.kill(os.getpid(), number)
+        result = original(*given)
+        if afterwards:
+            os.kill(os.getpid(), number)
+        return result
+
+    setattr(owner, name, struck)
+
+
+def main() -> None:
+    part, where = sys.argv[1:3]
+    logs.configure()
+    settings = Settings()
+    if where in STRUCK:
+        strike(where)
+    if part == "ingest":
+        ingest.Ingest(settings, make_broker(settings.servers.redis_url)).run()
+    else:
+        services = {name: str(url) for name, url in settings.services.items()}
+        with closing(pool(settings.servers.database_url, "tests", max_size=2)) as connections:
+            connections.open()
+            applier = Applier(connections.connection, Loader(settings.audience))
+            Executor(applier, services, httpx.Client(trust_env=False)).execute(UUID(sys.argv[3]))
+
+
+if __name__ == "__main__":
+    main()
