@@ -55,6 +55,7 @@ class Ingest:
             except Exception:  # noqa: BLE001 - a defect of ours must not end the draining of what is good
                 _log.exception("ingest_failed")
             self.stopping.wait(_PAUSE_SECONDS)
+        self._client.close()
 
     def _lead(self, conn: Connection) -> None:
         """Stand by until the lock is free, then drain.

@@ -49,6 +49,7 @@ class Scheduler:
             except (psycopg.Error, redis.RedisError) as error:
                 _log.warning("scheduler_waits", error=type(error).__name__)
                 self.stopping.wait(TICK_SECONDS)
+        self._client.close()
 
     def tick(self, conn: Connection) -> None:
         """Ring for what is due now, unless so many rings wait already that nobody can be listening."""

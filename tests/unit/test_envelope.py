@@ -144,7 +144,7 @@ FORGED = b64(canonical(PAYLOAD | {"jti": "j2"}))
         (json.dumps({"payload": CONTENT, "protected": HEAD, "signature": SIGNATURE}), "malformed_envelope"),
         ("é" * 100, "malformed_envelope"),
         ("\ud800.\x00.", "malformed_envelope"),
-        (signed(payload=b" " * 40_000), "malformed_envelope"),
+        (signed(payload=b" " * 25_000 + canonical(PAYLOAD)), "malformed_envelope"),
     ],
 )
 def test_what_nobody_is_known_to_have_sent_stays_unopened(token: str, expected: str) -> None:

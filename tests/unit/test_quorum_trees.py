@@ -227,7 +227,8 @@ def test_waiting_never_makes_it_take_fewer_people(
 
 
 def test_a_step_takes_as_many_as_the_smallest_way_to_fill_the_tree() -> None:
-    either = KOf(k=1, children=(TWO, Need(count=3, people=People(role="b"))))
+    either = KOf(k=1, children=(Need(count=3, people=People(role="b")), TWO))
+    assert decide(either, STEP_ROLES, {"p0": "approve", "p1": "approve"})[1] == "quorum_and_ratio_reached"
     assert decide(either, STEP_ROLES, {"p0": "approve", "p3": "approve"}, steps=1)[0] == "approved"
     assert decide(either, STEP_ROLES, {"p3": "approve"}, steps=1)[0] == "pending"
 

@@ -13,12 +13,13 @@ import pytest
 
 from db import connect, due, keys
 from db.definitions import Kind
+from db.load import Loader
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.lifecycle import Status
-from domain.messages import CastVote
+from domain.messages import CastVote, Message, Unopened
 from domain.outcome import Done, Rejected
 from domain.policy import Definition, Policy
-from tests.world import SCOPES, Installation, T, top_up
+from tests.world import SCOPES, Installation, T, top_up, wait_for
 from workers import definition_files
 from workers.apply import Applied, Applier
 from workers.envelope import SigningKey
@@ -166,6 +167,26 @@ def test_a_batch_in_any_order_against_another_never_deadlocks(
         ]
         race(partial(one.apply_tokens, votes[0]), partial(two.apply_tokens, votes[1]))
         assert {installation.action(action_id)["status"] for action_id in ids} == {"approved"}
+
+
+def test_locks_are_taken_in_one_order_whatever_the_order_of_a_batch(installation: Installation) -> None:
+    """A third holds one of the locks until both wait, so that each has some of those that the other needs."""
+    tickets = [installation.producer("sira").sign(top_up(str(number))) for number in range(20)]
+    inputs = installation.opened(*tickets)
+
+    def lock(batch: Sequence[Message | Unopened]) -> None:
+        with installation.pool.connection() as conn, conn.transaction(force_rollback=True):
+            Loader("ops-approval").world(conn, batch)
+
+    waiting = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())"
+    for number in range(10):
+        with ThreadPoolExecutor(2) as threads, installation.pool.connection() as conn:
+            with conn.transaction(force_rollback=True):
+                Loader("ops-approval").world(conn, [inputs[number]])
+                both = [threads.submit(lock, batch) for batch in (inputs, inputs[::-1])]
+                wait_for(lambda: installation.scalar(waiting) == 2)
+            for each in both:
+                each.result()  # a deadlock raises
 
 
 def test_two_executors_at_once_have_one_effect_in_one_attempt(installation: Installation, sandbox: Sandbox) -> None:
