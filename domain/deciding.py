@@ -43,8 +43,7 @@ def decide_again(world: World, action: Action) -> Action:
     decision = _decision(world, action)
     if decision.verdict is Verdict.APPROVED:
         return action
-    action = world.tally(action, decision.tally)
-    return world.note(
+    action = world.note(
         action,
         EventName.REOPENED,
         ENGINE,
@@ -55,6 +54,7 @@ def decide_again(world: World, action: Action) -> Action:
         executed_by=None,
         due_at=action.expires_at,
     )
+    return decide(world, action)
 
 
 def _decision(world: World, action: Action) -> Decision:

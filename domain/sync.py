@@ -37,8 +37,9 @@ def _grants(world: World, person: Person, known: Sequence[Grant]) -> Iterator[Gr
                     grant.starts_at
                     for grant in known
                     if (grant.person, grant.role, grant.ends_at) == (person.id, told.role, told.ends_at)
+                    and grant.held_at(world.now)
                 ),
                 world.now,
             )
-        if told.ends_at is None or told.ends_at > starts_at:  # else it is over before it was ever seen
+        if told.ends_at is None or told.ends_at > max(starts_at, world.now):  # else it is over before it was seen
             yield Grant(person.id, told.role, starts_at, told.ends_at)

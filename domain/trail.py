@@ -118,7 +118,7 @@ def fold(events: Iterable[Event]) -> dict[str, Any]:
     for event in events:
         if event.event is EventName.VOTED:
             row["votes"][event.actor] = event.data["vote"]
-            if row["status"] is Status.REQUESTED:
+            if row["status"] is Status.REQUESTED and event.data["vote"] != "withdraw":
                 row["status"] = Status.PENDING_APPROVAL
         else:
             row["status"] = _STATUS_AFTER[event.event]

@@ -7,7 +7,7 @@ from domain import deadlines, deciding
 from domain.keys import Scope
 from domain.lifecycle import OPEN, Status
 from domain.messages import CastVote, Message, Outcome, Receipt
-from domain.quorum import ANY_ROLE
+from domain.quorum import ANY_ROLE, Choice
 from domain.refusals import Code, Refusal
 from domain.trail import EventName, timestamp
 from domain.world import Action, Vote, World
@@ -39,10 +39,12 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
     if previous is not None and (previous.cast_at, previous.jti) >= (cast.cast_at, cast.jti):
         return Refusal(Code.SUPERSEDED)
     world.put_vote(cast)
-    status = Status.PENDING_APPROVAL if action.status is Status.REQUESTED else action.status
+    counts = cast.choice is not Choice.WITHDRAW  # which may come before the vote that it takes back
+    status = Status.PENDING_APPROVAL if counts and action.status is Status.REQUESTED else action.status
     action = world.note(action, EventName.VOTED, body.voter_id, _voted(cast), status=status)
     action = deciding.decide(world, action)
-    return Receipt(Outcome.APPLIED, f"The vote is counted; the action is {action.status}.", action_id=action.id)
+    done = "counted" if counts else "withdrawn"
+    return Receipt(Outcome.APPLIED, f"The vote is {done}; the action is {action.status}.", action_id=action.id)
 
 
 def settle(world: World, action: Action) -> Action:

@@ -213,6 +213,21 @@ def test_before_the_first_attempt_it_is_decided_again() -> None:
     assert engine.status(engine.id) == "pending_approval"
 
 
+def test_what_was_reopened_is_decided_by_further_votes() -> None:
+    """Both who approved have left; one who was against it still stands, and is joined."""
+    engine = InMemory({"required_ratio": 0.66})
+    action = engine.created()
+    for person, vote in (("f3", "reject"), ("f1", "approve"), ("f2", "approve")):
+        engine.vote(action, person, vote)
+    assert engine.status(action) == "approved"
+    engine.ask_to_execute(action)
+    engine.world.directory = directory({"f3": ["finance_ops"], "f4": ["finance_ops"]})
+    assert engine.start(action, 1) == "not_approved"
+    assert engine.status(action) == "pending_approval"
+    engine.vote(action, "f4", "reject")
+    assert engine.status(action) == "rejected"
+
+
 def test_once_an_attempt_was_made_later_losses_change_nothing() -> None:
     engine = Asked()
     engine.start(engine.id, 1)

@@ -111,6 +111,18 @@ def test_of_votes_cast_at_the_same_moment_the_higher_jti_counts(order: tuple[str
     assert engine.world.votes[ID]["f1"].choice == "reject"
 
 
+def test_a_withdrawal_that_comes_before_its_vote_counts_for_nothing_and_takes_it_back() -> None:
+    engine = InMemory()
+    action = engine.created()
+    late = engine.world.now
+    engine.wait(10)
+    assert answer(engine.vote(action, "f1", "withdraw")) == "applied"
+    assert engine.status(action) == "requested"
+    assert answer(engine.vote(action, "f1", "approve", cast_at=late.isoformat())) == "superseded"
+    assert engine.action(action).votes_approve == 0
+    assert engine.events(action) == ["created", "voted"]
+
+
 def test_a_withdrawn_vote_counts_no_more_and_may_be_cast_again() -> None:
     engine = InMemory()
     action = engine.created()
