@@ -96,6 +96,28 @@ SENTENCES: dict[Code, str] = {
 }
 
 
+_FIRST_OF_GROUP = {
+    "Quarantined: nobody is known to have sent it": Code.MALFORMED_ENTRY,
+    "Dead: it could not be applied by any means": Code.DEAD_LETTER,
+    "Refused for its envelope": Code.IDENTITY_CONFLICT,
+    "Refused creations": Code.IDEMPOTENCY_CONFLICT,
+    "Refused votes": Code.UNKNOWN_ACTION,
+    "Refused executions": Code.EXECUTOR_NOT_ALLOWED,
+    "Refused snapshots of the directory": Code.STALE_SNAPSHOT,
+}
+
+
+def groups() -> dict[str, list[Code]]:
+    """Every code under the heading of what it is said about, in the order of `Code`."""
+    headings = {first: heading for heading, first in _FIRST_OF_GROUP.items()}
+    found: dict[str, list[Code]] = {}
+    heading = ""
+    for code in Code:
+        heading = headings.get(code, heading)
+        found.setdefault(heading, []).append(code)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A no with its stable code; `detail` adds what this message in particular got wrong."""

@@ -1,4 +1,4 @@
-"""Write what is generated from the code: `docs/states.md` and the transitions in `schema.sql`.
+"""Write what is generated from the code: `docs/states.md`, `docs/refusals.md` and the transitions in `schema.sql`.
 
 Run by `make generate`; a test fails when the files and the code differ.
 """
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from domain.lifecycle import FINAL, MEANINGS, OPEN, TRANSITIONS, Status
+from domain.refusals import SENTENCES, groups
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,6 +46,23 @@ def states_page() -> str:
     )
 
 
+def refusals_page() -> str:
+    """The page about everything the engine says no to."""
+    lines = [
+        "# Refusals",
+        "",
+        "Every code that a receipt can carry, with its sentence; a receipt's own sentence adds what this message got wrong.",
+        "Codes are stable, sentences are for people. A refused message changes nothing, and is recorded:",
+        "`ops-approval receipts show JTI`.",
+        "",
+        "Generated from [domain/refusals.py](../domain/refusals.py) by `make generate`.",
+    ]
+    for heading, codes in groups().items():
+        lines += ["", f"## {heading}", "", "| code | sentence |", "| --- | --- |"]
+        lines += [f"| `{code}` | {SENTENCES[code]} |" for code in codes]
+    return "\n".join([*lines, ""])
+
+
 def _kind(status: Status) -> str:
     if status in OPEN:
         return "open: votes are counted"
@@ -60,9 +78,10 @@ def schema(text: str) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     (ROOT / "docs").mkdir(exist_ok=True)
     (ROOT / "docs" / "states.md").write_text(states_page())
+    (ROOT / "docs" / "refusals.md").write_text(refusals_page())
     path = ROOT / "schema.sql"
     path.write_text(schema(path.read_text()))
 
