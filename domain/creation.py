@@ -9,7 +9,7 @@ from uuid import UUID
 from domain import messages, policy, quorum, voting
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt, canonical
-from domain.policy import ActionType, Risk, RiskName, Rules, Versioned
+from domain.policy import ActionType, Risk, RiskName, Terms, Versioned
 from domain.quorum import Requirement
 from domain.refusals import Code, Refusal
 from domain.trail import EventName
@@ -106,11 +106,11 @@ def _facts(body: CreateAction, target: tuple[str | None, str | None], risk_level
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _requirement(world: World, rules: Rules, excluded: set[str]) -> Requirement:
+def _requirement(world: World, terms: Terms, excluded: set[str]) -> Requirement:
     return Requirement(
-        tree=quorum.freeze(rules.tree, world.directory, world.now),
-        required_ratio=rules.required_ratio,
-        escalation=rules.escalation,
+        tree=quorum.freeze(terms.tree, world.directory, world.now),
+        required_ratio=terms.required_ratio,
+        escalation=terms.escalation,
         excluded=tuple(sorted(excluded)),
     )
 
@@ -126,6 +126,7 @@ def _action(
     chosen: Versioned[policy.Policy],
 ) -> Action:
     rules = chosen.definition.policy
+    terms = rules.terms(body.required_quorum, body.required_ratio, body.timeout_seconds)
     excluded = {name for name in (body.created_by, body.triggered_by, target[1]) if name is not None}
     frozen: dict[str, Any] = {
         "id": action_id,
@@ -142,15 +143,15 @@ def _action(
         "triggered_by": body.triggered_by,
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
-        "requirement": _requirement(world, rules, excluded),
-        "required_quorum": rules.required_quorum,
-        "required_ratio": rules.required_ratio,
-        "timeout_seconds": rules.timeout_seconds,
+        "requirement": _requirement(world, terms, excluded),
+        "required_quorum": terms.required_quorum,
+        "required_ratio": terms.required_ratio,
+        "timeout_seconds": terms.timeout_seconds,
         "escalation_role": rules.escalation_role,
         "auto_execute": policy.effective_auto_execute(rules.auto_execute, body.auto_execute),
         "execute_within_seconds": rules.execute_within_seconds,
     }
-    expires_at = world.now + timedelta(seconds=rules.timeout_seconds)
+    expires_at = world.now + timedelta(seconds=terms.timeout_seconds)
     return Action(
         **frozen,
         content_hash=sha256(canonical(as_json(frozen))).digest(),

@@ -23,13 +23,15 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    PlainSerializer,
     ValidationError,
     model_validator,
 )
 
 from domain.keys import Scope
-from domain.policy import RiskName
+from domain.policy import Ratio, RiskName, Seconds
 from domain.quorum import Choice, Name, RoleName
+from domain.quorum import parse as parse_quorum
 from domain.refusals import Code, Refusal
 
 MAX_BYTES = 32 * 1024
@@ -79,6 +81,11 @@ Text = Annotated[str, Field(max_length=4000, strict=True)]
 Key = Annotated[str, Field(min_length=1, max_length=300, strict=True)]
 
 
+def _understood(quorum: dict[str, Any]) -> dict[str, Any]:
+    parse_quorum(quorum)
+    return quorum
+
+
 class Body(BaseModel):
     """What a message says; unknown fields are refused."""
 
@@ -86,7 +93,11 @@ class Body(BaseModel):
 
 
 class CreateAction(Body):
-    """Ask for an operation; the spec's createOpsAction. Who must agree is the policy's to say, not the message's."""
+    """Ask for an operation; the spec's createOpsAction.
+
+    Who must agree is the policy's to say. A producer's own `required_quorum`, `required_ratio` and `timeout_seconds` can
+    only make it stricter: both quorums, the higher ratio, the shorter time.
+    """
 
     idempotency_key: Key | None = None
     origin: Literal["sira", "system", "ops_ui", "module", "alert"]
@@ -96,6 +107,9 @@ class CreateAction(Body):
     target_tenant_id: Name | None = None
     risk_level: RiskName | None = None
     auto_execute: Annotated[bool, Field(strict=True)] | None = None
+    required_quorum: Annotated[dict[str, JsonValue], AfterValidator(_understood)] | None = None
+    required_ratio: Annotated[Ratio, PlainSerializer(float, when_used="json")] | None = None
+    timeout_seconds: Seconds | None = None
     created_by: Name
     triggered_by: Name | None = None
 

@@ -7,7 +7,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from domain import criteria as matching
 from domain import quorum
@@ -25,6 +25,12 @@ FIELDS = frozenset(
 """The fields of an action that criteria may look at; `params` with any path below it."""
 
 
+def _a_number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")  # noqa: TRY004 - pydantic reads ValueError
+    return value
+
+
 class Risk(IntEnum):
     """Risk levels in their order; a message can raise its action type's level and never lower it."""
 
@@ -33,6 +39,9 @@ class Risk(IntEnum):
     high = 2
     critical = 3
 
+
+Ratio = Annotated[Decimal, Field(ge=Decimal("0.5"), le=1), BeforeValidator(_a_number)]
+"""An approval ratio: exact, from one half to one."""
 
 RiskName = Literal["low", "medium", "high", "critical"]
 
@@ -55,7 +64,7 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     required_quorum: dict[str, Any]
-    required_ratio: Annotated[Decimal, Field(ge=Decimal("0.5"), le=1)] = Decimal("0.60")
+    required_ratio: Ratio = Decimal("0.60")
     timeout_seconds: Seconds = DAY_SECONDS
     escalation_role: RoleName | None = None
     auto_execute: Annotated[bool, Field(strict=True)] | None = None
@@ -72,12 +81,45 @@ class Rules(BaseModel):
         """The quorum tree; None where the policy says that nobody need approve."""
         return quorum.parse(self.required_quorum)
 
-    @property
-    def escalation(self) -> tuple[EscalationStep, ...]:
-        """The escalation steps, each with a deadline as long as the policy's own."""
-        if self.escalation_role is None:
-            return ()
-        return (EscalationStep(role=self.escalation_role, timeout_seconds=self.timeout_seconds),)
+    def terms(
+        self, required_quorum: dict[str, Any] | None, required_ratio: Decimal | None, timeout_seconds: int | None
+    ) -> "Terms":
+        """What an action must meet: these rules, made stricter by a producer's wishes where it has any.
+
+        Both quorums, the higher ratio, the shorter time.
+        """
+        wished = None if required_quorum is None else quorum.parse(required_quorum)
+        timeout_seconds = min(self.timeout_seconds, timeout_seconds or self.timeout_seconds)
+        role = self.escalation_role
+        return Terms(
+            tree=quorum.both(self.tree, wished),
+            required_quorum=_both_documents(self, wished, required_quorum),
+            required_ratio=max(self.required_ratio, required_ratio or self.required_ratio),
+            timeout_seconds=timeout_seconds,
+            escalation=() if role is None else (EscalationStep(role=role, timeout_seconds=timeout_seconds),),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the approval of one action takes; `required_quorum` says of `tree` what the spec's notation says.
+
+    Each escalation step has a deadline as long as the action's own.
+    """
+
+    tree: Tree | None
+    required_quorum: dict[str, Any]
+    required_ratio: Decimal
+    timeout_seconds: int
+    escalation: tuple[EscalationStep, ...]
+
+
+def _both_documents(rules: Rules, wished: Tree | None, document: dict[str, Any] | None) -> dict[str, Any]:
+    if wished is None or document is None:
+        return rules.required_quorum
+    if rules.tree is None:
+        return document
+    return {"type": "all_of", "value": {"of": [rules.required_quorum, document]}}
 
 
 class Policy(Definition):

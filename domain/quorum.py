@@ -22,6 +22,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from domain.directory import Directory
 
+_DEEPEST = 4
+MOST_WAYS = 64
+
 ANY_ROLE = "*"
 """In `CountedVote.roles`: the key that carried the vote may speak for any role, and so for people named one by one."""
 
@@ -196,12 +199,44 @@ class Decision:
 def parse(document: Any) -> Tree | None:
     """The tree for a `required_quorum` as the spec writes it; `{"type": "none"}` gives None.
 
-    Shapes: role, percentage (of a list or a role) and specific_users. Raises ValueError (pydantic's ValidationError is
+    Shapes: role, percentage (of a list or a role), specific_users, and all_of, any_of and k_of of other shapes, filled by
+    different people. Raises ValueError (pydantic's ValidationError is
     one) for anything else, for zero counts and for empty lists: an omitted threshold must never fail open.
     """
+    if document == {"type": "none"}:
+        return None
+    tree = _parse(document, depth=1)
+    if (ways := _ways(tree)) > MOST_WAYS:
+        raise ValueError(f"the quorum could be filled in {ways} ways; at most {MOST_WAYS} are weighed")
+    return tree
+
+
+def both(tree: Tree | None, other: Tree | None) -> Tree | None:
+    """A tree that is filled when both are, by different people; None asks for nothing."""
+    if tree is None or other is None:
+        return tree or other
+    return KOf(k=2, children=(tree, other))
+
+
+def _ways(tree: Tree) -> int:
+    """How many lists of seats fill the tree: each of them is tried at a decision."""
+    if isinstance(tree, Need):
+        return 1
+    ways = [1] + [0] * tree.k  # by the number of children chosen so far
+    for child in tree.children:
+        of_child = _ways(child)
+        for chosen in range(tree.k, 0, -1):
+            ways[chosen] += ways[chosen - 1] * of_child
+    return ways[tree.k]
+
+
+def _parse(document: Any, depth: int) -> Tree:
+    if depth > _DEEPEST:
+        raise ValueError(f"a quorum is nested at most {_DEEPEST} deep")
     match document:
-        case {"type": "none", **rest} if not rest:
-            return None
+        case {"type": "all_of" | "any_of" | "k_of" as shape, "value": {"of": [*parts], **k}, **rest} if not rest:
+            children = tuple(_parse(part, depth + 1) for part in parts)
+            return KOf(k=_how_many(shape, k, len(children)), children=children)
         case {"type": "role", "value": {"role": role, "min_votes": count, **extra}, **rest} if not rest and not extra:
             return Need(count=count, people=People(role=role))
         case {"type": "specific_users", "value": {"users": [*users], **extra}, **rest} if not rest and not extra:
@@ -211,8 +246,20 @@ def parse(document: Any) -> Tree | None:
         ):
             return _share_of_pool(share, pool)
     raise ValueError(
-        "required_quorum must be a role, percentage or specific_users quorum with all its fields, or {'type': 'none'}"
+        "required_quorum must be a role, percentage, specific_users, all_of, any_of or k_of quorum with all its fields, "
+        "or {'type': 'none'}"
     )
+
+
+def _how_many(shape: str, given: dict[Any, Any], parts: int) -> int:
+    match shape, given:
+        case "all_of", {} if not given:
+            return parts
+        case "any_of", {} if not given:
+            return 1
+        case "k_of", {"k": int(k)} if len(given) == 1 and not isinstance(k, bool):
+            return k
+    raise ValueError(f"{shape} has the fields of{' and k' if shape == 'k_of' else ''}, and nothing else")
 
 
 def _share_of_pool(share: Any, pool: Any) -> Need:

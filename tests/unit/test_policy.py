@@ -74,7 +74,7 @@ def test_a_shipped_policy_says_what_the_table_of_the_spec_says(
     assert (found.policy.required_ratio, found.policy.timeout_seconds) == (Decimal(ratio), timeout)
     assert (found.policy.escalation_role, found.policy.auto_execute) == (escalates_to, auto_execute)
     steps = (EscalationStep(role=escalates_to, timeout_seconds=timeout),) if escalates_to else ()
-    assert found.policy.escalation == steps
+    assert found.policy.terms(None, None, None).escalation == steps
 
 
 def test_the_policies_of_the_spec_are_all_that_is_shipped() -> None:

@@ -12,6 +12,7 @@ from db.connect import Connection
 from domain import quorum
 from domain import trail as trails
 from domain.lifecycle import OPEN, Status
+from domain.quorum import Requirement
 from domain.trail import BrokenTrail, Event
 from workers.cli.console import REFUSED, AsJson, coloured, fail, out, print_json, print_table, shown, when
 from workers.cli.context import Data, open_reader
@@ -71,7 +72,7 @@ def print_action(action: dict[str, Any]) -> None:
     """An action for people."""
     out.print(f"{action['action_type']} ", style="bold", end="")
     out.print(coloured(action["status"]))
-    must_agree = quorum.in_words(quorum.parse(action["required_quorum"]))
+    must_agree = quorum.in_words(Requirement.model_validate(action["requirement"]).tree)
     facts = {
         "id": action["id"],
         "params": json.dumps(action["params"], ensure_ascii=False),
