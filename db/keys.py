@@ -33,7 +33,8 @@ def list_keys(conn: Connection) -> list[dict[str, Any]]:
     """All keys, oldest first; `now` in each row is the database's clock."""
     return conn.execute(
         """
-        select kid, issuer, public_key, scope, valid_from, valid_until, revoked_at, created_at, clock_timestamp() as now
+        select kid, issuer, public_key, scope, valid_from, valid_until, revoked_at, revoked_why, created_at,
+               clock_timestamp() as now
           from keys order by created_at, kid
         """
     ).fetchall()
@@ -65,3 +66,35 @@ def add_key(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: S
         "insert into keys (kid, issuer, alg, public_key, scope) values (%s, %s, %s, %s, %s)",
         [kid, issuer, ALGORITHM, public_key, Jsonb(scope.model_dump(mode="json"))],
     )
+
+
+def retire_key(conn: Connection, kid: str, after_seconds: int) -> bool:
+    """End a key's time `after_seconds` from now, or leave it where it ends sooner; False if there is no such key.
+
+    What it signed and was received before that stays as it is. Let a new key be in use first.
+    """
+    changed = conn.execute(
+        """
+        update keys set valid_until = least(
+                   coalesce(valid_until, 'infinity'),
+                   greatest(clock_timestamp(), valid_from + interval '1 microsecond') + make_interval(secs => %s))
+         where kid = %s
+        """,
+        [after_seconds, kid],
+    )
+    return changed.rowcount == 1
+
+
+def revoke_key(conn: Connection, kid: str) -> bool:
+    """Revoke a key as compromised, at once and for good; False if there is no such key.
+
+    Nothing that it signed is taken any more, and votes that came with it no longer count where nothing was executed yet.
+    """
+    changed = conn.execute(
+        """
+        update keys set revoked_at = coalesce(revoked_at, clock_timestamp()), revoked_why = 'compromised'
+         where kid = %s
+        """,
+        [kid],
+    )
+    return changed.rowcount == 1

@@ -94,3 +94,30 @@ def list_policies(conn: Connection, *, enabled_only: bool = False) -> list[Row]:
         """,
         [enabled_only],
     ).fetchall()
+
+
+def list_people(conn: Connection) -> list[Row]:
+    """Everybody in the newest snapshot of the directory, with the `roles` they hold now."""
+    return conn.execute(
+        """
+        select p.id, p.name,
+               coalesce(array_agg(g.role order by g.role) filter (where g.role is not null), '{}') as roles
+          from people p
+          left join grants g on g.person_id = p.id and g.starts_at <= clock_timestamp()
+                            and (g.ends_at is null or clock_timestamp() < g.ends_at)
+         where p.snapshot = (select max(snapshot) from people)
+         group by p.id, p.name order by p.id
+        """
+    ).fetchall()
+
+
+def list_holders(conn: Connection, role: str) -> list[Row]:
+    """Who holds a role now: person, since when and until when."""
+    return conn.execute(
+        """
+        select person_id as id, starts_at, ends_at from grants
+         where role = %s and starts_at <= clock_timestamp() and (ends_at is null or clock_timestamp() < ends_at)
+         order by person_id
+        """,
+        [role],
+    ).fetchall()

@@ -116,10 +116,10 @@ def list_keys(*, as_json: AsJson = False, data: Data = None) -> None:
     with open_reader(data) as conn:
         found = key_rows.list_keys(conn)
     if as_json:
-        names = ("kid", "issuer", "scope", "valid_from", "valid_until", "revoked_at")
+        names = ("kid", "issuer", "scope", "valid_from", "valid_until", "revoked_at", "revoked_why")
         print_json([{name: row[name] for name in names} for row in found])
         return
-    columns = ("key", "issuer", "messages", "origins", "action types", "roles", "since (UTC)")
+    columns = ("key", "issuer", "messages", "origins", "action types", "roles", "since (UTC)", "until (UTC)")
     lists = ("types", "origins", "action_types", "roles")
     print_table(
         columns,
@@ -129,10 +129,40 @@ def list_keys(*, as_json: AsJson = False, data: Data = None) -> None:
                 row["issuer"],
                 *(" ".join(row["scope"].get(name, ())) for name in lists),
                 when(row["valid_from"]),
+                f"revoked {when(row['revoked_at'])}" if row["revoked_at"] else when(row["valid_until"]),
             )
             for row in found
         ),
     )
+
+
+@keys.command("retire")
+def retire_key(
+    kid: Annotated[str, typer.Argument(help="The key's id.")],
+    after_seconds: Annotated[
+        int, typer.Option(min=0, help="Let it count for so long still, for what is under way.")
+    ] = 0,
+    *,
+    data: Data = None,
+) -> None:
+    """End a key's time, once its successor is in use. What it signed and was received before stays as it is."""
+    with open_owner(data) as conn:
+        if not key_rows.retire_key(conn, kid, after_seconds):
+            fail(f"There is no key {kid}. See `ops-approval keys list`.", REFUSED)
+    out.print(f"Key {kid} is retired" + (f" in {after_seconds} s." if after_seconds else "."))
+
+
+@keys.command("revoke")
+def revoke_key(
+    kid: Annotated[str, typer.Argument(help="The key's id.")],
+    *,
+    data: Data = None,
+) -> None:
+    """Revoke a key that somebody else may have. Its votes no longer count where nothing was executed yet."""
+    with open_owner(data) as conn:
+        if not key_rows.revoke_key(conn, kid):
+            fail(f"There is no key {kid}. See `ops-approval keys list`.", REFUSED)
+    out.print(f"Key {kid} is revoked. Give its issuer a new one with `ops-approval keys create`.")
 
 
 @policies.command("apply")

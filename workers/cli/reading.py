@@ -172,3 +172,35 @@ def _find_receipts(conn: Connection, name: str) -> list[dict[str, Any]]:
         except ValueError:
             return []
     return found
+
+
+def list_people(*, as_json: AsJson = False, data: Data = None) -> None:
+    """Everybody in the newest snapshot, with the roles they hold now."""
+    with open_reader(data) as conn:
+        found = read.list_people(conn)
+    if as_json:
+        print_json(found)
+    elif not found:
+        out.print("The directory is empty. Send it with `ops-approval directory sync FILE`.")
+    else:
+        print_table(
+            ("person", "name", "roles"), ((row["id"], row["name"] or "", " ".join(row["roles"])) for row in found)
+        )
+
+
+def list_holders(
+    role: Annotated[str, typer.Argument(help="The role, for example finance_ops.")],
+    *,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Who holds a role now."""
+    with open_reader(data) as conn:
+        found = read.list_holders(conn, role)
+    if as_json:
+        print_json(found)
+    elif not found:
+        out.print(f"Nobody holds {shown(role)}.")
+    else:
+        columns = ("person", "since (UTC)", "until (UTC)")
+        print_table(columns, ((row["id"], when(row["starts_at"]), when(row["ends_at"])) for row in found))

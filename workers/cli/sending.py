@@ -11,6 +11,7 @@ from db import read
 from domain.lifecycle import OPEN, Status
 from domain.messages import CastVote, CreateAction, ExecuteAction, SyncDirectory, parse_json
 from domain.quorum import Choice
+from workers.cli import reading
 from workers.cli.console import REFUSED, AsJson, fail, out, print_json, shown
 from workers.cli.context import (
     Data,
@@ -27,6 +28,8 @@ from workers.cli.context import (
 )
 
 directory = typer.Typer(help="The people and roles that decisions look at.", no_args_is_help=True)
+directory.command("list")(reading.list_people)
+directory.command("who")(reading.list_holders)
 
 _ISSUERS = {"alert": "alerts", "sira": "sira"}
 _ENDED = frozenset(Status) - OPEN - {Status.APPROVED, Status.EXECUTING}
