@@ -11,7 +11,7 @@ demo: setup-runtime ## see it work, with servers of its own
 	@.venv/bin/ops-approval demo $(ARGS)
 
 test: setup-dev ## run the tests (ARGS="-k quorum -x" chooses)
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest -rs $(ARGS)
 
 check: setup-dev ## lint, formatting and types
 	.venv/bin/ruff check .

@@ -11,7 +11,7 @@
 create schema if not exists ops_approval;
 set local search_path = ops_approval;
 
--- One row: the version of this schema, which every process checks when it starts.
+-- One row: the version of this schema, which ingest and the scheduler check before they do anything.
 create table schema_version (
     version     integer primary key,
     applied_at  timestamptz not null default clock_timestamp()
@@ -30,7 +30,7 @@ create table keys (
     public_key    bytea not null check (octet_length(public_key) = 32),
     -- What the key may be used for: {types, origins, action_types, roles}; a list that is missing allows nothing.
     scope         jsonb not null check (jsonb_typeof(scope) = 'object'),
-    -- Set for a key that a person signs votes with; null for an issuer's.
+    -- For keys that people sign votes with; there are none yet, and it is null for an issuer's.
     person_id     text,
     valid_from    timestamptz not null default clock_timestamp(),
     valid_until   timestamptz check (valid_until > valid_from),
@@ -52,7 +52,7 @@ create table people (
     snapshot    bigint not null check (snapshot > 0)
 );
 
--- What people may do, and when: a role they hold, or the right to act for somebody. A grant that ends keeps its row, so
+-- What people may do, and when: a role they hold, or the right to act for somebody (which nothing gives yet). A grant that ends keeps its row, so
 -- that a decision can be looked at again with the roles of its time.
 create table grants (
     id          bigint generated always as identity primary key,
@@ -165,7 +165,7 @@ create table actions (
     -- The end of the action's chain of events.
     event_seq               integer not null default 0,
     event_hash              bytea not null,
-    -- The resource that only one open action may work on, and the action that led to this one.
+    -- The resource that only one open action may work on, and the action that led to this one; nothing sets them yet.
     exclusive_key           text,
     caused_by               uuid references actions,
     created_at              timestamptz not null,

@@ -19,7 +19,7 @@ def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
         select a.id, a.idempotency_key, a.origin, a.action_type, a.params, a.target_tenant_type, a.target_tenant_id, a.status,
                a.required_quorum, a.required_ratio, a.timeout_seconds, a.escalation_role, a.auto_execute, a.risk_level,
                a.created_by, a.triggered_by, a.executed_by, a.executed_at, a.result, a.error, a.created_at, a.updated_at,
-               a.expires_at, a.requirement, a.decided_at, a.next_attempt_at, a.policy_name, a.policy_version,
+               a.expires_at, a.requirement, a.decided_at, a.next_attempt_at, a.due_at, a.policy_name, a.policy_version,
                encode(a.content_hash, 'hex') as content_hash,
                a.votes_approve, a.votes_reject, a.votes_abstain,
                a.votes_approve + a.votes_reject + a.votes_abstain as votes_total,

@@ -35,6 +35,9 @@ from domain.quorum import parse as parse_quorum
 from domain.refusals import Code, Refusal
 
 MAX_BYTES = 32 * 1024
+MAX_SNAPSHOT_BYTES = 1024 * 1024
+"""How long a token of a key that may send the directory can be: it says of everybody what roles they hold."""
+
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader holds exactly (RFC 8259 section 6, RFC 8785)."""
@@ -255,14 +258,14 @@ def parse_body(type_name: str, body: Any) -> AnyBody | Refusal:
         return Refusal(Code.INVALID_BODY, "; ".join(list(problems)[:5]))
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes, max_bytes: int = MAX_BYTES) -> Any:
     """JSON that every reader and Postgres's jsonb understand alike; raises ValueError naming what is wrong.
 
-    Refused: more than 32 KiB, deeper than 32, duplicate keys, NaN and infinities, numbers beyond 2^53, the character
+    Refused: more than `max_bytes` (32 KiB), deeper than 32, duplicate keys, NaN and infinities, numbers beyond 2^53, the character
     with code 0, and lone surrogates.
     """
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"longer than {MAX_BYTES} bytes")
+    if len(data) > max_bytes:
+        raise ValueError(f"longer than {max_bytes} bytes")
     text = data.decode()  # UnicodeDecodeError is a ValueError
     _check_depth(text)
     value = json.loads(

@@ -89,7 +89,10 @@ def _refusal(world: World, action: Action, message: Message, body: CastVote, rol
     if claimed := set(body.voter_roles) - held:
         return Refusal(Code.ROLE_NOT_HELD, f"{body.voter_id!r} does not hold {', '.join(sorted(claimed))}.")
     if not requirement.seats_for(body.voter_id, roles):
-        return Refusal(Code.NOT_ELIGIBLE, f"See `ops-approval actions show {action.id}` for who may.")
+        return Refusal(
+            Code.NOT_ELIGIBLE,
+            "`ops-approval actions show` says which roles may, and `ops-approval directory who` who holds one.",
+        )
     if body.content_hash is not None and body.content_hash != action.content_hash.hex():
         return Refusal(Code.CONTENT_HASH_MISMATCH)
     if body.cast_at is not None and body.cast_at > message.issued_at:

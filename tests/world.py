@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cached_property
 from importlib.resources import files
@@ -68,7 +68,7 @@ PEOPLE = {
 }
 
 
-def directory(snapshot: int = 1, people: dict[str, tuple[str, ...]] | None = None) -> SyncDirectory:
+def directory(snapshot: int = 1, people: Mapping[str, tuple[str, ...]] | None = None) -> SyncDirectory:
     """A snapshot of the company's directory."""
     return SyncDirectory(
         snapshot=snapshot,

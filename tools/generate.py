@@ -6,7 +6,7 @@ Run by `make generate`; a test fails when the files and the code differ.
 import re
 from pathlib import Path
 
-from domain.lifecycle import FINAL, MEANINGS, OPEN, TRANSITIONS, Status
+from domain.lifecycle import FINAL, MEANINGS, NOT_YET, OPEN, TRANSITIONS, Status
 from domain.refusals import SENTENCES, groups
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +19,10 @@ def _block(name: str) -> re.Pattern[str]:
 def states_page() -> str:
     """The page about the states of an action."""
     states = [f"| `{status}` | {MEANINGS[status]} | {_kind(status)} |" for status in Status]
-    transitions = [f"| `{before}` | `{after}` | {why} |" for (before, after), why in TRANSITIONS.items()]
+    transitions = [
+        f"| `{before}` | `{after}` | {why}{' *(no message does this yet)*' if (before, after) in NOT_YET else ''} |"
+        for (before, after), why in TRANSITIONS.items()
+    ]
     arrows = [f"    {before} --> {after}" for before, after in TRANSITIONS]
     return "\n".join(
         [

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,16 @@ _STALE_MILLISECONDS = 3_600_000
 """A ring that nobody answered for an hour is dropped: the sweep rings again for what is due."""
 
 
+def _without_result(fn: Callable[..., Any]) -> Callable[..., None]:
+    """The same, for dramatiq, which has nowhere to put a result and would warn of each."""
+
+    @wraps(fn)
+    def quiet(*args: Any) -> None:
+        fn(*args)
+
+    return quiet
+
+
 class Actors:
     """Declares the engine's actors on a broker; `runtime` gives what the process works with, once it has booted."""
 
@@ -37,7 +48,10 @@ class Actors:
             self.auto_execute_approved_actions,
         )
         for fn in work:
-            dramatiq.actor(actor_name=fn.__name__, queue_name=WORK, broker=broker, max_age=_STALE_MILLISECONDS)(fn)
+            declare = dramatiq.actor(
+                actor_name=fn.__name__, queue_name=WORK, broker=broker, max_age=_STALE_MILLISECONDS
+            )
+            declare(_without_result(fn))
 
     def receive(self, *args: Any, **kwargs: Any) -> None:
         """Apply one message: the stock way to consume, on any broker, where ingest does not run.

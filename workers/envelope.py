@@ -18,8 +18,19 @@ from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from db.keys import KeyRing
-from domain.keys import ALGORITHM, VerificationKey
-from domain.messages import MAX_BYTES, AnyBody, Message, Unopened, canonical, content_sha256, parse_body, parse_json
+from domain.keys import ALGORITHM, Scope, VerificationKey
+from domain.messages import (
+    MAX_BYTES,
+    MAX_SNAPSHOT_BYTES,
+    AnyBody,
+    Message,
+    SyncDirectory,
+    Unopened,
+    canonical,
+    content_sha256,
+    parse_body,
+    parse_json,
+)
 from domain.refusals import Code, Refusal
 
 TYP = "ops-approval+jws"
@@ -102,7 +113,7 @@ class SigningKey:
         return base64.urlsafe_b64decode(str(self._jwk.as_dict(private=False)["x"]) + "=")
 
     def sign(self, body: AnyBody, *, audience: str, jti: str, issued_at: int, expires_at: int) -> str:
-        """The token of a message; times are seconds since the epoch."""
+        """The token of a message; times are seconds since the epoch. Raises ValueError if the engine would not take it."""
         payload = {
             "v": 1,
             "type": type(body).__name__,
@@ -113,7 +124,11 @@ class SigningKey:
             "exp": expires_at,
             "body": body.model_dump(mode="json", exclude_unset=True),
         }
-        return self.sign_payload(canonical(payload))
+        token = self.sign_payload(canonical(payload))
+        max_bytes = MAX_SNAPSHOT_BYTES if isinstance(body, SyncDirectory) else MAX_BYTES
+        if len(token) > max_bytes:
+            raise ValueError(f"The message is {len(token)} bytes long; at most {max_bytes} are taken.")
+        return token
 
     def sign_payload(self, payload: bytes) -> str:
         """The token of any payload, well-formed or not."""
@@ -133,8 +148,8 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
     def unopened(code: Code, detail: str = "") -> Unopened:
         return Unopened(sha256, Refusal(code, detail), excerpt(token))
 
-    if len(encoded) > MAX_BYTES:
-        return unopened(Code.MALFORMED_ENVELOPE, f"It is longer than {MAX_BYTES} bytes.")
+    if len(encoded) > MAX_SNAPSHOT_BYTES:
+        return unopened(Code.MALFORMED_ENVELOPE, f"It is longer than {MAX_SNAPSHOT_BYTES} bytes.")
     try:
         header = _Header.model_validate(parse_json(_header(token)))
     except ValueError:
@@ -144,11 +159,14 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
         return unopened(Code.UNKNOWN_KEY, f"It names {header.kid!r}.")
     if not key.valid_at(ring.now):
         return unopened(Code.KEY_NOT_VALID)
+    max_bytes = MAX_SNAPSHOT_BYTES if Scope.allows(key.scope.types, SyncDirectory.__name__) else MAX_BYTES
+    if len(encoded) > max_bytes:
+        return unopened(Code.MALFORMED_ENVELOPE, f"It is longer than {max_bytes} bytes.")
     verified = _verify(token, key)
     if verified is None:
         return unopened(Code.BAD_SIGNATURE)
     try:
-        payload = _Payload.model_validate(parse_json(verified))
+        payload = _Payload.model_validate(parse_json(verified, max_bytes))
     except ValidationError:
         return unopened(
             Code.MALFORMED_ENVELOPE, "Its payload is not exactly v, type, iss, aud, jti, iat, exp and body."

@@ -14,9 +14,11 @@ import psycopg
 import redis
 import structlog
 
-from db import connect, leader
+from db import connect, leader, schema
 from db.connect import Connection
 from db.load import Loader
+from db.schema import SchemaError
+from workers import logs
 from workers.apply import Applier
 from workers.queue import Doorbell, Entry, ring
 from workers.settings import Settings
@@ -50,8 +52,10 @@ class Ingest:
             try:
                 with connect.connect(self._settings.servers.database_url, "ops-approval ingest", **_SILENCE) as conn:
                     self._lead(conn)
+            except SchemaError as error:
+                _log.error("ingest_waits", error=str(error))
             except (psycopg.Error, redis.RedisError) as error:
-                _log.warning("ingest_waits", error=type(error).__name__)
+                _log.warning("ingest_waits", error=type(error).__name__, reason=logs.why_no_connection(error))
             except Exception:  # noqa: BLE001 - a defect of ours must not end the draining of what is good
                 _log.exception("ingest_failed")
             self.stopping.wait(_PAUSE_SECONDS)
@@ -62,6 +66,7 @@ class Ingest:
 
         Lock and transactions share one connection: who lost the lock has lost the connection too and cannot commit.
         """
+        schema.check(conn)
         while not leader.try_lead(conn):
             if self.stopping.wait(_PAUSE_SECONDS):
                 return

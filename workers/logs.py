@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Iterator
 
 import dramatiq
+import psycopg
+import redis
 import structlog
 from structlog.typing import EventDict
 
@@ -77,3 +79,11 @@ def _ids_of_messages(record: logging.LogRecord) -> bool:
             for arg in record.args
         )
     return True
+
+
+def why_no_connection(error: Exception) -> str | None:
+    """What a client says of a server that it cannot reach; None for any other error, whose text may quote data."""
+    unreachable = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+    if unreachable or isinstance(error, redis.ConnectionError):
+        return str(error).strip().splitlines()[0]
+    return None

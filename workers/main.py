@@ -41,7 +41,8 @@ class RuntimeMiddleware(Middleware):
         self._runtime = Runtime.open(self._settings)
         if self._settings.ingest:
             self._ingest = Ingest(self._settings, broker)
-            self._thread = threading.Thread(target=self._ingest.run, name="ingest")
+            # A daemon, because a second signal makes dramatiq leave without asking anybody; the queue keeps what is not done.
+            self._thread = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)
             self._thread.start()
 
     def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:

@@ -1,4 +1,4 @@
-"""The scheduler: looks every second whether anything is due and rings for a sweep; and rings the periodic actors.
+"""The scheduler: looks twice a second whether anything is due and rings for a sweep; and rings the periodic actors.
 
 It decides nothing and keeps nothing, so any number may run: a periodic slot is claimed once in Redis, and where Redis
 forgets that, the actor runs twice and finds nothing to do the second time.
@@ -14,8 +14,9 @@ import psycopg
 import redis
 import structlog
 
-from db import connect, due
+from db import connect, due, schema
 from db.connect import Connection
+from db.schema import SchemaError
 from workers import logs
 from workers.queue import WORK, make_broker, ring
 from workers.settings import Settings
@@ -44,11 +45,14 @@ class Scheduler:
         while not self.stopping.is_set():
             try:
                 with connect.connect(self._settings.servers.database_url, "ops-approval scheduler") as conn:
+                    schema.check(conn)
                     while not self.stopping.wait(TICK_SECONDS):
                         self.tick(conn)
+            except SchemaError as error:
+                _log.error("scheduler_waits", error=str(error))
             except (psycopg.Error, redis.RedisError) as error:
-                _log.warning("scheduler_waits", error=type(error).__name__)
-                self.stopping.wait(TICK_SECONDS)
+                _log.warning("scheduler_waits", error=type(error).__name__, reason=logs.why_no_connection(error))
+            self.stopping.wait(TICK_SECONDS)
         self._client.close()
 
     def tick(self, conn: Connection) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from db import keys, read
 from domain.lifecycle import Status
-from domain.messages import CastVote, SyncDirectory
+from domain.messages import MAX_BYTES, CastVote, SyncDirectory
 from domain.voting import MAX_PARKED
 from tests.world import KEYS, SCOPES, Installation, directory, top_up
 from workers.envelope import SigningKey
@@ -328,3 +328,16 @@ def test_receipts_of_an_action_are_told_in_the_order_in_which_they_came(installa
     assert create.action_id is not None
     told = read.get_receipts_of_action(installation.owner, create.action_id)
     assert [row["jti"] for row in told] == [ticket.jti for ticket in (create, *votes)]
+
+
+def test_a_directory_of_hundreds_fits_into_one_message_and_an_action_of_that_size_does_not(
+    installation: Installation,
+) -> None:
+    people = {f"somebody-with-a-long-name-{number}": ("ops_admin",) for number in range(800)}
+    ticket = installation.producer("directory").send(directory(2, people))
+    assert len(ticket.token) > MAX_BYTES
+    with pytest.raises(ValueError, match="at most 32768"):
+        installation.producer("sira").send(top_up(params={"agent_id": "agent-123", "note": "x" * MAX_BYTES}))
+    large = installation.send_raw("sira", "CreateAction", {"params": {"note": "x" * MAX_BYTES}})
+    installation.drain()
+    assert installation.answers(ticket, large) == ["applied", "malformed_envelope"]

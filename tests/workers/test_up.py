@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from workers.sandbox import Sandbox
+from workers.stack import urls_for
 
 COMMAND = [sys.executable, "-c", "from workers.cli.main import main; main()"]
 
@@ -29,10 +32,15 @@ class Up:
         self.log = data / "up.log"
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "up"], env=self.env, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+                [*COMMAND, "up", *options],
+                env=self.env,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
             )
         assert self.process.stdout is not None
         assert "Ready" in self.process.stdout.readline(), self.log.read_text()
@@ -133,3 +141,37 @@ def test_ctrl_c_stops_it_cleanly_and_a_second_up_is_told_why_it_cannot(up: Up) -
     late = up.run("actions", "list")
     assert late.returncode == 3
     assert "ops-approval up" in late.stderr
+
+
+def test_the_readme_can_be_followed_by_hand(up: Up) -> None:
+    """Each command of its section "Try it by hand", as it stands there; ACTION is the id that creating printed."""
+    root = Path(__file__).parents[2]
+    section = (root / "README.md").read_text().partition("## Try it by hand")[2].partition("\n## ")[0]
+    start, *commands = [line for line in section.splitlines() if line.startswith("ops-approval ")]
+    up.start(*shlex.split(start, comments=True)[2:])
+    action = ""
+    for command in commands:
+        done = up.run(*(action if word == "ACTION" else word for word in shlex.split(command)[1:]))
+        assert done.returncode == 0, done.stderr + done.stdout
+        action = action or next(iter(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", done.stdout)), "")
+    assert "executed" in done.stdout
+
+
+def test_a_worker_whose_whole_group_is_signalled_ends(up: Up) -> None:
+    """As Ctrl-C in a terminal does, and a runner that does not know better."""
+    urls = urls_for(Path(up.env["OPS_APPROVAL_DATA"]))  # nothing answers there: it ends all the same
+    env = up.env | {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with subprocess.Popen(
+            [sys.executable, "-m", "dramatiq", "workers.main", "--queues", "work", "--processes", "1"],
+            env=env,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as worker:
+            assert worker.stderr is not None
+            assert eventually(lambda: b"ingest_waits" in worker.stderr.readline())  # type: ignore[union-attr]
+            for _ in range(2):
+                os.killpg(worker.pid, number)
+                time.sleep(0.2)
+            worker.stderr.close()
+            assert eventually(lambda: worker.poll() is not None, timeout_seconds=60)

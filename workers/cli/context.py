@@ -35,7 +35,10 @@ TimeoutSeconds = Annotated[int, typer.Option(min=1, help="How long to wait at mo
 
 def settings_for(data: Path | None) -> Settings:
     """The settings of the environment, with the data directory of the command line."""
-    return Settings(data=data) if data is not None else Settings()
+    settings = Settings(data=data) if data is not None else Settings()
+    if bool(settings.database_url) != bool(settings.redis_url):
+        fail("Set both DATABASE_URL and REDIS_URL, or neither to use the servers of `ops-approval up`.")
+    return settings
 
 
 def open_reader(data: Path | None) -> connect.Connection:
@@ -55,17 +58,21 @@ def open_producer(data: Path | None, key_file: Path | None, issuer: str) -> Prod
     try:
         key = SigningKey.read(path)
     except OSError:
-        fail(f"There is no key to sign with at {path}. Start `ops-approval up`, or name a key file with --key.")
+        fail(f"There is no key to sign with at {path}. Name a key file with --key, or the --data of `ops-approval up`.")
     except ValueError as error:
         fail(f"{error}. Name another one with --key.")
-    return Producer(redis.Redis.from_url(settings.servers.redis_url), key, audience=settings.audience)
+    try:
+        client = redis.Redis.from_url(settings.servers.redis_url)
+    except ValueError as error:
+        fail(f"REDIS_URL: {error}.")
+    return Producer(client, key, audience=settings.audience)
 
 
 def send(
     producer: Producer, body: AnyBody, data: Path | None, *, wait: bool, as_json: bool, timeout_seconds: int
 ) -> None:
     """Send a message; with `wait` print its receipt and end with exit code 1 if it was refused."""
-    ticket = producer.send(body)
+    ticket = enqueue(producer, body)
     if not wait:
         queued = {"jti": ticket.jti, "action_id": ticket.action_id, "queued": True}
         if as_json:
@@ -78,6 +85,14 @@ def send(
     print_receipt(receipt, as_json=as_json)
     if is_refusal(receipt):
         raise typer.Exit(REFUSED)
+
+
+def enqueue(producer: Producer, body: AnyBody) -> Ticket:
+    """Sign and send a message; one that the engine would not take is not sent."""
+    try:
+        return producer.send(body)
+    except ValueError as error:
+        fail(str(error))
 
 
 def is_refusal(receipt: dict[str, Any]) -> bool:
@@ -113,5 +128,5 @@ def print_receipt(receipt: dict[str, Any], *, as_json: bool) -> None:
         return
     code = f" ({receipt['code']})" if receipt["code"] else ""
     out.print(coloured(receipt["outcome"]), shown(f"{code} {receipt['sentence']}").strip())
-    if receipt["action_id"]:
+    if receipt["action_id"] and not (is_refusal(receipt) and receipt["type"] == "CreateAction"):
         out.print(f"action {receipt['action_id']}", style="dim")

@@ -56,7 +56,7 @@ def demo(*, as_json: AsJson = False) -> None:
         print_json(told)
     else:
         out.print(f"\nDone in {time.monotonic() - started:.1f} s; everything was stopped and removed.", style="dim")
-        out.print("Run your own: ops-approval up", style="dim")
+        out.print("Try it by hand: .venv/bin/ops-approval up --sandbox; the README goes on from there.", style="dim")
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from db.schema import SchemaError
 from workers.cli import administration, demo, reading, sending, up
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
 
+_WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
+
 app = typer.Typer(
     help="Dangerous operations happen only when the right people agreed, exactly once, with a trail.",
     epilog="Exit codes: 0 done, 1 refused or not executed, 2 wrong use, 3 a server does not answer.",
@@ -53,9 +55,11 @@ def _run() -> None:
         )
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
-        fail(f"Postgres does not answer ({reason}). Start `ops-approval up`, or set DATABASE_URL.", UNAVAILABLE)
+        fail(f"Postgres does not answer ({reason}). {_WHERE}", UNAVAILABLE)
+    except psycopg.ProgrammingError as error:
+        fail(f"DATABASE_URL: {str(error).strip().splitlines()[0]}.", WRONG_USE)
     except redis.RedisError as error:
-        fail(f"Redis does not answer ({error}). Start `ops-approval up`, or set REDIS_URL.", UNAVAILABLE)
+        fail(f"Redis does not answer ({error}). {_WHERE}", UNAVAILABLE)
     except SchemaError as error:
         fail(str(error), WRONG_USE)
     except SettingsError as error:

@@ -11,6 +11,7 @@ from db import read
 from db.connect import Connection
 from domain import quorum
 from domain import trail as trails
+from domain.executing import EXECUTOR_ROLES
 from domain.lifecycle import OPEN, Status
 from domain.quorum import Requirement
 from domain.trail import BrokenTrail, Event
@@ -81,6 +82,8 @@ def print_action(action: dict[str, Any]) -> None:
         "asked for": f"by {action['created_by']} through {action['origin']}, {when(action['created_at'])} UTC",
         "policy": f"{action['policy_name']} (version {action['policy_version']})",
         "must agree": f"{must_agree}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
+        "may not": ", ".join(action["requirement"]["excluded"]) + " (asked for it, or is its target)",
+        "waits for": _waits_for(action),
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
         "content": action["content_hash"],
         "next try": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.APPROVED else None,
@@ -97,6 +100,12 @@ def print_action(action: dict[str, Any]) -> None:
     for attempt in action["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
         out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))
+
+
+def _waits_for(action: dict[str, Any]) -> str | None:
+    if action["status"] == Status.APPROVED and action["next_attempt_at"] is None:
+        return f"`ops-approval execute` by one of {' or '.join(sorted(EXECUTOR_ROLES))}, until {when(action['due_at'])} UTC"
+    return None
 
 
 @actions.command("trail")

@@ -9,7 +9,15 @@ from pydantic import BaseModel, ValidationError
 
 from db import read
 from domain.lifecycle import OPEN, Status
-from domain.messages import CastVote, CreateAction, ExecuteAction, SyncDirectory, parse_json
+from domain.messages import (
+    MAX_BYTES,
+    MAX_SNAPSHOT_BYTES,
+    CastVote,
+    CreateAction,
+    ExecuteAction,
+    SyncDirectory,
+    parse_json,
+)
 from domain.quorum import Choice
 from workers.cli import reading
 from workers.cli.console import REFUSED, AsJson, fail, out, print_json, shown
@@ -18,6 +26,7 @@ from workers.cli.context import (
     KeyFile,
     TimeoutSeconds,
     Wait,
+    enqueue,
     is_refusal,
     open_producer,
     open_reader,
@@ -47,9 +56,9 @@ def _body(model: type[B], fields: dict[str, Any]) -> B:
         fail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.")
 
 
-def _json_object(text: str, option: str) -> dict[str, Any]:
+def _json_object(text: str, option: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     try:
-        value = parse_json(text.encode())
+        value = parse_json(text.encode(), max_bytes)
     except ValueError as error:
         fail(f'{option}: {error}. Write one JSON object, such as \'{{"merchant_id": "m-1"}}\'.')
     if not isinstance(value, dict):
@@ -142,7 +151,7 @@ def execute(
     if not wait:
         send(producer, body, data, wait=False, as_json=as_json, timeout_seconds=timeout_seconds)
         return
-    receipt = wait_for_receipt(data, producer.send(body), timeout_seconds)
+    receipt = wait_for_receipt(data, enqueue(producer, body), timeout_seconds)
     if is_refusal(receipt):
         _print_outcome(
             {"success": False, "result": None, "error": receipt["sentence"]}, as_json=as_json, receipt=receipt
@@ -160,12 +169,17 @@ def _outcome(data: Path | None, action_id: UUID, timeout_seconds: int) -> dict[s
             return action if action is not None and action["status"] in _ENDED else None
 
         action = poll(ended, timeout_seconds)
-    if action is None:
-        late = f"Not finished after {timeout_seconds} s; see `ops-approval actions show {action_id}`."
-        return {"success": False, "result": None, "error": late}
+        if action is None:
+            late = _not_finished(read.get_action_with_votes(conn, action_id), timeout_seconds)
+            return {"success": False, "result": None, "error": late}
     success = action["status"] == Status.EXECUTED
     error = None if success else f"{action['status']}: {action['error'] or 'see its trail'}"
     return {"success": success, "result": action["result"], "error": error}
+
+
+def _not_finished(action: dict[str, Any] | None, timeout_seconds: int) -> str:
+    reason = f" The last attempt: {action['error']}" if action and action["error"] else ""
+    return f"Not finished after {timeout_seconds} s; it is tried again, see `ops-approval actions show`.{reason}"
 
 
 def _print_outcome(outcome: dict[str, Any], *, as_json: bool, receipt: dict[str, Any] | None = None) -> None:
@@ -198,6 +212,6 @@ def sync(
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         fail(f"{file} cannot be read: {error}.")
-    body = _body(SyncDirectory, _json_object(text, str(file)))
+    body = _body(SyncDirectory, _json_object(text, str(file), MAX_SNAPSHOT_BYTES))
     producer = open_producer(data, key, "directory")
     send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)

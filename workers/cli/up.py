@@ -3,22 +3,43 @@
 import signal
 import threading
 from types import FrameType
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from workers import logs
+import typer
+
+from domain.policy import ActionType
+from workers import definition_files, logs
 from workers.cli.console import UNAVAILABLE, err, fail, out
 from workers.cli.context import Data, settings_for
+from workers.sandbox import Sandbox
+from workers.settings import Settings
 from workers.stack import StackError
 from workers.supervisor import running
 
+SERVICES = sorted({item.service for _, item in definition_files.shipped() if isinstance(item, ActionType)})
+"""The services that the shipped action types are executed at."""
 
-def up(*, data: Data = None) -> None:
+WithSandbox = Annotated[
+    bool, typer.Option("--sandbox", help="Execute at a sandbox of services on this machine, to try things out.")
+]
+
+
+def up(*, sandbox: WithSandbox = False, data: Data = None) -> None:
     """Run everything on this machine: Postgres, Redis, worker and scheduler. Ctrl-C stops it, nothing is lost.
 
     With DATABASE_URL and REDIS_URL set, those servers are used and none are started.
     """
     logs.configure()
     settings = settings_for(data)
+    if not sandbox:
+        _run(settings)
+        return
+    with Sandbox() as services:
+        _run(settings.model_copy(update={"services": dict.fromkeys(SERVICES, services.url)}))
+
+
+def _run(settings: Settings) -> None:
     stopping = threading.Event()
     err.print(f"Starting in {settings.data} …", style="dim")
     try:
@@ -30,9 +51,16 @@ def up(*, data: Data = None) -> None:
             for name in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(name, stop)
             out.print("Ready. Ctrl-C stops it.", style="green")
-            out.print(f"  DATABASE_URL={_without_password(stack.urls.database_url)}")
-            out.print(f"  REDIS_URL={_without_password(stack.urls.redis_url)}")
+            out.print(f"  DATABASE_URL='{_without_password(stack.urls.database_url)}'")
+            out.print(f"  REDIS_URL='{_without_password(stack.urls.redis_url)}'")
             out.print(f"  keys in {stack.keys}")
+            missing = sorted(set(SERVICES) - set(settings.services))
+            if missing:
+                out.print(
+                    f"  no address for {', '.join(missing)}: set OPS_APPROVAL_SERVICES, or try --sandbox",
+                    style="yellow",
+                )
+            out.print("Next: ops-approval directory sync FILE, with the same --data", style="dim")
             supervisor.run(stopping)
             err.print("Stopping …", style="dim")
     except StackError as error:

@@ -1,0 +1,63 @@
+"""Wrong use of the command line: a sentence that says what to do, the right exit code, and never a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.world import Installation
+
+COMMAND = [sys.executable, "-c", "from workers.cli.main import main; main()"]
+NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1/0"}
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name not in NOWHERE and "OPS_APPROVAL" not in name}
+    return subprocess.run(
+        [*COMMAND, *arguments], env=clean | env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "code", "says"),
+    [
+        (["actions", "list"], NOWHERE, 3, "Postgres does not answer"),
+        (["db", "check"], NOWHERE | {"DATABASE_URL": "foo"}, 2, "DATABASE_URL"),
+        (["actions", "list"], {"DATABASE_URL": NOWHERE["DATABASE_URL"]}, 2, "REDIS_URL"),
+        (["create", "X", "--as", "eve"], {"OPS_APPROVAL_DATA": "/nonexistent"}, 2, "--key"),
+        (["create", "X", "--as", "eve", "--params", "[1]"], NOWHERE, 2, "JSON object"),
+        (["create", "X", "--as", "eve", "--origin", "module!"], NOWHERE, 2, "origin"),
+        (["vote", "5", "approve", "--as", "eve"], NOWHERE, 2, "UUID"),
+        (["policies", "apply", "/nonexistent.yaml"], NOWHERE, 2, "cannot be read"),
+        (["keys", "create", " ", "/tmp/x", "--type", "CastVote"], NOWHERE, 2, "printable"),  # noqa: S108 - not written
+        (["keys", "create", "x", "/tmp/x", "--type", "CastVot"], NOWHERE, 2, "CastVote"),  # noqa: S108 - as above
+        (["actions", "list"], {"OPS_APPROVAL_SERVICES": "{"}, 2, "OPS_APPROVAL_SERVICES"),
+    ],
+)
+def test_wrong_use_is_told_and_never_traced(arguments: list[str], env: dict[str, str], code: int, says: str) -> None:
+    done = run(*arguments, **env)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_database_is_told_to_be_initialised_and_then_serves(
+    installation: Installation, tmp_path: Path
+) -> None:
+    urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
+    with psycopg.connect(urls["DATABASE_URL"], autocommit=True) as conn:
+        conn.execute("drop schema ops_approval cascade")
+    for arguments, code in ((["db", "check"], 1), (["actions", "list"], 2)):
+        done = run(*arguments, **urls)
+        assert (done.returncode, "db init" in done.stderr) == (code, True), done.stderr
+    assert run("db", "init", **urls).returncode == 0
+    assert "nothing was changed" in run("db", "init", **urls).stdout
+    assert run("db", "check", **urls).returncode == 0
+    key = tmp_path / "billing.json"
+    made = run("keys", "create", "billing", str(key), "--type", "CreateAction", "--origin", "module", **urls)
+    assert made.returncode == 0, made.stderr
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert "No unfinished actions" in run("actions", "list", **urls).stdout
