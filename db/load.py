@@ -20,7 +20,7 @@ from domain.engine import Due, Input, ParkingEnded, Postpone, Undigestible
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.messages import CastVote, CreateAction, ExecuteAction, Message, Outcome, SyncDirectory, Unopened
 from domain.policy import Definitions
-from domain.quorum import pool_roles
+from domain.quorum_tree import pool_roles
 from domain.world import WITHOUT_IDENTITY, World
 
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from domain import messages, policy, quorum, voting
+from domain import messages, policy, quorum_tree, voting
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt, canonical
 from domain.policy import ActionType, Risk, RiskName, Terms, Versioned
@@ -108,7 +108,7 @@ def _facts(body: CreateAction, target: tuple[str | None, str | None], risk_level
 
 def _requirement(world: World, terms: Terms, excluded: set[str]) -> Requirement:
     return Requirement(
-        tree=quorum.freeze(terms.tree, world.directory, world.now),
+        tree=quorum_tree.freeze(terms.tree, world.directory, world.now),
         required_ratio=terms.required_ratio,
         escalation=terms.escalation,
         excluded=tuple(sorted(excluded)),

@@ -30,8 +30,9 @@ from pydantic import (
 
 from domain.keys import Scope
 from domain.policy import Ratio, RiskName, Seconds
-from domain.quorum import Choice, Name, RoleName
-from domain.quorum import parse as parse_quorum
+from domain.quorum import Choice
+from domain.quorum_tree import Name, RoleName
+from domain.quorum_tree import parse as parse_quorum
 from domain.refusals import Code, Refusal
 
 MAX_BYTES = 32 * 1024

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from domain import criteria as matching
-from domain import quorum
-from domain.quorum import EscalationStep, Name, RoleName, Tree
+from domain import quorum_tree
+from domain.quorum import EscalationStep
+from domain.quorum_tree import Name, RoleName, Tree
 from domain.refusals import Code, Refusal
 
 DAY_SECONDS = 86_400
@@ -73,13 +74,13 @@ class Rules(BaseModel):
     @field_validator("required_quorum")
     @classmethod
     def _quorum_is_understood(cls, value: dict[str, Any]) -> dict[str, Any]:
-        quorum.parse(value)
+        quorum_tree.parse(value)
         return value
 
     @cached_property
     def tree(self) -> Tree | None:
         """The quorum tree; None where the policy says that nobody need approve."""
-        return quorum.parse(self.required_quorum)
+        return quorum_tree.parse(self.required_quorum)
 
     def terms(
         self, required_quorum: dict[str, Any] | None, required_ratio: Decimal | None, timeout_seconds: int | None
@@ -88,11 +89,11 @@ class Rules(BaseModel):
 
         Both quorums, the higher ratio, the shorter time.
         """
-        wished = None if required_quorum is None else quorum.parse(required_quorum)
+        wished = None if required_quorum is None else quorum_tree.parse(required_quorum)
         timeout_seconds = min(self.timeout_seconds, timeout_seconds or self.timeout_seconds)
         role = self.escalation_role
         return Terms(
-            tree=quorum.both(self.tree, wished),
+            tree=quorum_tree.both(self.tree, wished),
             required_quorum=_both_documents(self, wished, required_quorum),
             required_ratio=max(self.required_ratio, required_ratio or self.required_ratio),
             timeout_seconds=timeout_seconds,
@@ -224,7 +225,7 @@ class Definitions:
     def pool_roles(self) -> frozenset[str]:
         """Roles of which a policy asks for a percentage, and whose holders must therefore all be known."""
         trees = (policy.definition.policy.tree for policy in self.policies_in_force)
-        return frozenset(role for tree in trees for role in quorum.pool_roles(tree))
+        return frozenset(role for tree in trees for role in quorum_tree.pool_roles(tree))
 
     def action_type(self, name: str, version: int) -> ActionType:
         """The version of an action type that an action was created with; it exists, as versions are never deleted."""

@@ -7,7 +7,8 @@ from domain import deadlines, deciding
 from domain.keys import Scope
 from domain.lifecycle import OPEN, Status
 from domain.messages import CastVote, Message, Outcome, Receipt
-from domain.quorum import ANY_ROLE, Choice
+from domain.quorum import Choice
+from domain.quorum_tree import ANY_ROLE
 from domain.refusals import Code, Refusal
 from domain.trail import EventName, timestamp
 from domain.world import Action, Vote, World

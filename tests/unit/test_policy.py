@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from domain import policy
 from domain.policy import DEFAULT_POLICY, ActionType, Definitions, Policy, Rules, Versioned
-from domain.quorum import EscalationStep, Need, People
+from domain.quorum import EscalationStep
+from domain.quorum_tree import Need, People
 from domain.refusals import Code, Refusal
 from workers import definition_files
 from workers.definition_files import DefinitionFileError

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from domain import quorum
+from domain import quorum, quorum_tree
 from domain.directory import Directory, Grant
-from domain.quorum import ANY_ROLE, Choice, CountedVote, Decision, Need, People, Requirement, Tree
+from domain.quorum import Choice, CountedVote, Decision, Requirement
+from domain.quorum_tree import ANY_ROLE, Need, People, Tree
 
 NOW = datetime(2025, 11, 12, 10, tzinfo=UTC)
 TWO_OF_FINANCE = Need(count=2, people=People(role="finance_ops"))
@@ -58,7 +59,7 @@ def finance(approve: int, reject: int, abstain: int = 0, *, need: int = 2, ratio
     ],
 )
 def test_the_shapes_of_the_spec_parse_as_they_are_written(document: Any, expected: Tree | None) -> None:
-    assert quorum.parse(document) == expected
+    assert quorum_tree.parse(document) == expected
 
 
 def _role(**value: Any) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def _users(*users: Any) -> dict[str, Any]:
 )
 def test_nothing_zero_empty_omitted_or_unknown_is_a_quorum(document: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
-        quorum.parse(document)
+        quorum_tree.parse(document)
 
 
 @pytest.mark.parametrize("tree", [{"node": "k_of", "k": 0}, {"node": "k_of", "k": 2}, {"node": "need", "count": 0}])
@@ -221,7 +222,7 @@ def test_a_role_won_since_the_vote_or_that_the_key_may_not_speak_for_counts_for_
 
 @pytest.mark.parametrize(("size", "expected"), [(1, 1), (2, 2), (3, 2), (5, 3), (6, 4), (10, 6)])
 def test_a_percentage_is_rounded_up_in_decimals(size: int, expected: int) -> None:
-    assert quorum.share_of(Decimal("0.6"), size) == expected
-    tree = quorum.parse(_share(0.6, [f"user-{number}" for number in range(size)]))
+    assert quorum_tree.share_of(Decimal("0.6"), size) == expected
+    tree = quorum_tree.parse(_share(0.6, [f"user-{number}" for number in range(size)]))
     assert isinstance(tree, Need)
     assert tree.count == expected

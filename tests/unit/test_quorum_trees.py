@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import quorum
+from domain import quorum, quorum_tree
 from domain.directory import Directory, Grant
-from domain.quorum import ANY_ROLE, Choice, CountedVote, EscalationStep, KOf, Need, People, Requirement, Tree
+from domain.quorum import Choice, CountedVote, EscalationStep, Requirement
+from domain.quorum_tree import ANY_ROLE, KOf, Need, People, Tree
 
 NOW = datetime(2025, 11, 12, 10, tzinfo=UTC)
 PEOPLE = ("p0", "p1", "p2", "p3", "p4")
@@ -157,26 +158,26 @@ def test_a_key_that_may_speak_for_everybody_gives_nobody_a_role() -> None:
 def test_a_share_of_a_role_grows_with_the_role_and_never_shrinks_below_its_beginning() -> None:
     half = Need(count=1, people=People(role="a"), share=Decimal("0.5"))
     four = {person: ["a"] for person in PEOPLE[:4]}
-    frozen = quorum.freeze(half, directory(four), NOW)
+    frozen = quorum_tree.freeze(half, directory(four), NOW)
     assert isinstance(frozen, Need)
     assert frozen.count == 2
     approvals = {"p0": "approve", "p1": "approve"}
     assert decide(frozen, four, approvals)[0] == "approved"
     assert decide(frozen, four | {"p4": ["a"]}, approvals)[0] == "pending"  # ceil(0.5 × 5) = 3
     assert decide(frozen, {"p0": ["a"]}, {"p0": "approve"})[0] == "pending"
-    assert quorum.pool_roles(frozen) == {"a"}
+    assert quorum_tree.pool_roles(frozen) == {"a"}
 
 
 def test_a_share_of_a_role_is_frozen_inside_a_tree_too() -> None:
     half = Need(count=1, people=People(role="a"), share=Decimal("0.5"))
-    frozen = quorum.freeze(KOf(k=1, children=(half,)), directory({person: ["a"] for person in PEOPLE}), NOW)
+    frozen = quorum_tree.freeze(KOf(k=1, children=(half,)), directory({person: ["a"] for person in PEOPLE}), NOW)
     assert frozen == KOf(k=1, children=(half.model_copy(update={"count": 3}),))
 
 
 @pytest.mark.parametrize("holders", [5, 1000, 2000])
 def test_a_frozen_requirement_can_be_read_back_however_large_the_role(holders: int) -> None:
-    share = quorum.parse({"type": "percentage", "value": {"percentage": 0.6, "pool": "a"}})
-    tree = quorum.freeze(share, directory({f"p{number}": ["a"] for number in range(holders)}), NOW)
+    share = quorum_tree.parse({"type": "percentage", "value": {"percentage": 0.6, "pool": "a"}})
+    tree = quorum_tree.freeze(share, directory({f"p{number}": ["a"] for number in range(holders)}), NOW)
     asked = Requirement(tree=tree, required_ratio=Decimal("0.6"))
     assert Requirement.model_validate(asked.model_dump(mode="json")) == asked
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain import quorum
+from domain import quorum_tree
 from domain.messages import CreateAction, parse_body
 from domain.refusals import Code, Refusal
 from tests.unit.in_memory import BODY, InMemory
@@ -79,6 +79,6 @@ def test_wishes_survive_the_wire_as_numbers() -> None:
 
 def test_a_quorum_that_could_be_filled_in_too_many_ways_is_refused() -> None:
     pair = {"type": "k_of", "value": {"of": [TWO_OPS] * 8, "k": 2}}  # 28 ways
-    assert quorum.parse(pair) is not None
+    assert quorum_tree.parse(pair) is not None
     with pytest.raises(ValueError, match="784 ways"):
-        quorum.parse({"type": "all_of", "value": {"of": [pair, pair]}})
+        quorum_tree.parse({"type": "all_of", "value": {"of": [pair, pair]}})

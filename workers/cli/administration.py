@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from db import keys as key_rows
 from db import read, schema
 from db.schema import SchemaError
-from domain import quorum
+from domain import quorum_tree
 from domain.keys import Scope
 from domain.messages import BODIES
 from domain.policy import Policy
@@ -212,7 +212,7 @@ def _policy_row(row: dict[str, Any]) -> tuple[str, ...]:
         str(row["version"]),
         "yes" if policy.enabled else "no",
         criteria or "every action",
-        quorum.in_words(rules.tree),
+        quorum_tree.in_words(rules.tree),
         str(rules.required_ratio),
         f"{rules.timeout_seconds} s",
         rules.escalation_role or "",

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from db import read
 from db.connect import Connection
-from domain import quorum
+from domain import quorum_tree
 from domain import trail as trails
 from domain.executing import EXECUTOR_ROLES
 from domain.lifecycle import OPEN, Status
@@ -73,7 +73,7 @@ def print_action(action: dict[str, Any]) -> None:
     """An action for people."""
     out.print(f"{action['action_type']} ", style="bold", end="")
     out.print(coloured(action["status"]))
-    must_agree = quorum.in_words(Requirement.model_validate(action["requirement"]).tree)
+    must_agree = quorum_tree.in_words(Requirement.model_validate(action["requirement"]).tree)
     facts = {
         "id": action["id"],
         "params": json.dumps(action["params"], ensure_ascii=False),
