@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -174,4 +175,7 @@ def test_a_worker_whose_whole_group_is_signalled_ends(up: Up) -> None:
                 os.killpg(worker.pid, number)
                 time.sleep(0.2)
             worker.stderr.close()
-            assert eventually(lambda: worker.poll() is not None, timeout_seconds=60)
+            ended = eventually(lambda: worker.poll() is not None, timeout_seconds=30)
+            with suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            assert ended
