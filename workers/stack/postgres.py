@@ -82,11 +82,10 @@ class Postgres(Server):
 
     def answers(self) -> bool:
         try:
-            with self._connection() as connection:
-                connection.execute("SELECT 1")
+            with self._connection():  # a server that lets us in is ready for queries
+                return True
         except psycopg.OperationalError:
             return False
-        return True
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:
