@@ -29,6 +29,8 @@ def create(world: World, message: Message, body: CreateAction) -> Receipt | Refu
     action_type = world.definitions.action_types_in_force.get(body.action_type)
     if action_type is None:
         return Refusal(Code.UNKNOWN_ACTION_TYPE, f"It asks for {body.action_type!r}.")
+    if problems := action_type.definition.problems_of(body.params):
+        return Refusal(Code.INVALID_PARAMS, "; ".join(problems))
     target = _target(action_type.definition, body)
     if isinstance(target, Refusal):
         return target

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from domain import criteria as matching
 from domain import quorum_tree
+from domain.params import ParamsSchema
 from domain.quorum import EscalationStep
 from domain.quorum_tree import Name, RoleName, Tree
 from domain.refusals import Code, Refusal
@@ -164,18 +165,33 @@ class Target(BaseModel):
 class ActionType(Definition):
     """An operation that can be asked for: how risky it is, whom it concerns, and which service makes it happen.
 
-    The address of `service` is configured where the worker runs, so that one definition serves every installation.
-    `max_attempts` counts calls; the pause before the nth retry is `retry_base_seconds` × 2ⁿ⁻¹, at most an hour. By default it is tried for about an hour and ten minutes.
+    `params_schema` is a JSON Schema that the params must meet (see `domain.params`); without one any params do. The address
+    of `service` is configured where the worker runs, so that one definition serves every installation. `max_attempts` counts calls; the pause before the nth retry is `retry_base_seconds` × 2ⁿ⁻¹, at most an hour. By default it is tried for about an hour and ten minutes.
     """
 
     minimum_risk_level: RiskName = "medium"
     target: Target | None = None
+    params_schema: dict[str, Any] | None = None
     service: Name
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")]
     guarantee: Literal["deduplicates"] = "deduplicates"
     timeout_seconds: Annotated[int, Field(gt=0, le=300, strict=True)] = 10
     max_attempts: Annotated[int, Field(ge=1, le=50, strict=True)] = 12
     retry_base_seconds: Annotated[int, Field(gt=0, le=3600, strict=True)] = 2
+
+    @model_validator(mode="after")
+    def _params_schema_is_understood(self) -> Self:
+        self.schema_of_params  # noqa: B018 - raises ValueError
+        return self
+
+    @cached_property
+    def schema_of_params(self) -> ParamsSchema | None:
+        """The schema of params, understood; None where there is none."""
+        return None if self.params_schema is None else ParamsSchema(self.params_schema)
+
+    def problems_of(self, params: dict[str, Any]) -> list[str]:
+        """What is wrong with the params of an action, each with its path and never with a value."""
+        return [] if self.schema_of_params is None else self.schema_of_params.problems(params)
 
 
 DEFAULT_POLICY = Policy.model_validate(

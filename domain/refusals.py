@@ -32,6 +32,7 @@ class Code(StrEnum):
     # Creating.
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     UNKNOWN_ACTION_TYPE = "unknown_action_type"
+    INVALID_PARAMS = "invalid_params"
     TARGET_MISMATCH = "target_mismatch"
     CRITERIA_TYPE_MISMATCH = "criteria_type_mismatch"
     CREATOR_NOT_ALLOWED = "creator_not_allowed"
@@ -75,6 +76,7 @@ SENTENCES: dict[Code, str] = {
     Code.OUT_OF_SCOPE: "The key is not allowed to send this.",
     Code.IDEMPOTENCY_CONFLICT: "An action with this idempotency key exists and was asked for with another body.",
     Code.UNKNOWN_ACTION_TYPE: "No action type of this name is defined.",
+    Code.INVALID_PARAMS: "The params are not what this action type takes.",
     Code.TARGET_MISMATCH: "The target named in the message is not the one that its params name.",
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
