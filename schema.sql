@@ -88,7 +88,7 @@ create table messages (
     id              bigint generated always as identity primary key,
     -- SHA-256 of the token, or of the queue entry where there is no token: the same content is the same row.
     content_sha256  bytea not null unique check (octet_length(content_sha256) = 32),
-    -- The signed envelope as it came, to verify again; null when it was not opened.
+    -- The signed envelope as it came, to verify or to try again; null where there was none worth keeping.
     token           text,
     issuer          text,
     jti             text,
@@ -106,7 +106,7 @@ create table messages (
     received_at     timestamptz not null default clock_timestamp(),
     answered_at     timestamptz not null default clock_timestamp(),
     constraint identity_is_whole check (num_nulls(issuer, jti) in (0, 2)),
-    constraint quarantined_is_nobodys check (outcome <> 'quarantined' or (issuer is null and token is null)),
+    constraint quarantined_is_nobodys check (outcome <> 'quarantined' or issuer is null),
     constraint a_no_has_its_code check ((outcome in ('refused', 'quarantined', 'dead')) = (code is not null)),
     constraint parked_votes_end check (outcome <> 'parked' or (action_id is not null and expires_at is not null))
 );
@@ -349,8 +349,8 @@ create trigger append_only before update or delete on definitions for each row e
 create trigger not_truncated before truncate on events for each statement execute function refuse_rewriting();
 create trigger not_truncated before truncate on definitions for each statement execute function refuse_rewriting();
 
--- A message's identity and envelope stay; only its outcome may still come (a parked vote's), and a quarantined row may be
--- taken over by the same token once its key is known.
+-- A message's identity and envelope stay. Only its outcome may still come: a parked vote's; that of a quarantined one when the
+-- same token comes again and its key is known by then; that of a dead one when it is tried again or given up.
 create function guard_message() returns trigger language plpgsql as $$
 begin
     if old.content_sha256 <> new.content_sha256
@@ -358,7 +358,7 @@ begin
                                       is distinct from (new.issuer, new.jti, new.token, new.kid, new.type)) then
         raise exception 'a message stays what it is' using errcode = 'check_violation';
     end if;
-    if old.outcome not in ('parked', 'quarantined') then
+    if old.outcome not in ('parked', 'quarantined', 'dead') then
         raise exception 'a message gets one outcome' using errcode = 'check_violation';
     end if;
     return new;
@@ -383,6 +383,12 @@ order by params ->> 'alert_id',
 comment on view alerts is 'Each alert that an action answers: auto_remediated when, and only when, the action was executed.';
 
 
+-- The answers to messages, for producers: what became of each, found by the SHA-256 of its token or by its jti.
+create view receipts as
+select content_sha256, issuer, jti, type, outcome, code, sentence, action_id, received_at, answered_at from messages;
+comment on view receipts is 'What became of each message; outcome and code are stable, the sentence is for people.';
+
+
 -- Who may do what. Workers do their work and cannot rewrite history, identities or definitions; readers only read, and see
 -- neither envelopes nor keys. Both are roles to be granted or logged in as; the worker's processes take on ops_worker by
 -- themselves, whoever they log in as.
@@ -400,4 +406,5 @@ grant update (ends_at) on grants to ops_worker;
 grant update (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, answered_at)
     on messages to ops_worker;
 grant usage on sequence attempt_tokens to ops_worker;
-grant select on actions, votes, attempts, events, definitions, people, grants, alerts, schema_version to ops_reader;
+grant select on actions, votes, attempts, events, definitions, people, grants, alerts, receipts, schema_version
+    to ops_reader;

@@ -1,6 +1,7 @@
 """What time must change: finding it and claiming it, so that several sweepers never work on the same action."""
 
 from collections.abc import Collection
+from uuid import UUID
 
 from db.connect import Connection
 from domain.engine import Due, ParkingEnded
@@ -29,6 +30,17 @@ def claim(conn: Connection, statuses: Collection[Status], limit: int) -> list[Du
         [list(statuses), limit],
     ).fetchall()
     return [Due(row["id"]) for row in found]
+
+
+def postpone(conn: Connection, action_id: UUID) -> None:
+    """Have an action looked at again in a minute, after the others.
+
+    For one that cannot be touched now, perhaps not even read: that is why nothing of its row is looked at here.
+    """
+    conn.execute(
+        "update actions set due_at = clock_timestamp() + interval '1 minute' where id = %s and due_at is not null",
+        [action_id],
+    )
 
 
 def find_ended_parking(conn: Connection, limit: int) -> list[ParkingEnded]:

@@ -16,7 +16,7 @@ from db import rows
 from db.connect import Connection
 from db.definitions import load_definitions
 from domain.directory import Directory
-from domain.engine import Due, Input, ParkingEnded, Postpone, Undigestible
+from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.messages import CastVote, CreateAction, ExecuteAction, Message, Outcome, SyncDirectory, Unopened
 from domain.policy import Definitions
@@ -76,7 +76,7 @@ def _lock(conn: Connection, inputs: Iterable[Input]) -> None:
                     names.add(f"action {given.action_id}")
                 if isinstance(given.body, SyncDirectory):
                     names.add("directory")
-            case Unopened():
+            case Unopened() | Drop():
                 names.add(f"content {given.content_sha256.hex()}")
             case ParkingEnded():
                 names.add(f"action {given.action_id}")
@@ -89,7 +89,7 @@ def _lock(conn: Connection, inputs: Iterable[Input]) -> None:
 def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
     """Known messages of the same content or identity, and the votes parked for actions that are to be created."""
     given = [item.message if isinstance(item, Undigestible) else item for item in inputs]
-    contents = [item.content_sha256 for item in given if isinstance(item, Message | Unopened | ParkingEnded)]
+    contents = [item.content_sha256 for item in given if isinstance(item, Message | Unopened | Drop | ParkingEnded)]
     signed = [item for item in given if isinstance(item, Message)]
     # What is to be buried needs no parked votes; they may be what it cannot be applied with.
     created = [item.action_id for item in inputs if isinstance(item, Message) and isinstance(item.body, CreateAction)]
@@ -149,7 +149,7 @@ def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> No
 
 def _action_id(item: Input) -> UUID | None:
     match item:
-        case Message() | Due() | Postpone() | AttemptStarted() | AttemptFinished():
+        case Message() | Due() | AttemptStarted() | AttemptFinished():
             return item.action_id
         case _:
             return None

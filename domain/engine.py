@@ -15,6 +15,7 @@ from domain.keys import Scope
 from domain.messages import (
     CLOCK_TOLERANCE_SECONDS,
     LIFETIME_SECONDS,
+    UNSETTLED,
     CastVote,
     CreateAction,
     ExecuteAction,
@@ -36,13 +37,6 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Postpone:
-    """An action that cannot be touched now, for a defect of ours: it is looked at again later, after the others."""
-
-    action_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
 class ParkingEnded:
     """A parked vote's `exp` may have passed without its action coming."""
 
@@ -58,9 +52,16 @@ class Undigestible:
     reason: str
 
 
-POSTPONE_SECONDS = 60
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """An operator gives up a message that is dead or in quarantine."""
 
-Input = Message | Unopened | Undigestible | Due | Postpone | ParkingEnded | AttemptStarted | AttemptFinished
+    content_sha256: bytes
+    by: str
+    why: str
+
+
+Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | AttemptStarted | AttemptFinished
 
 
 def step(world: World, given: Input) -> Receipt:
@@ -72,10 +73,10 @@ def step(world: World, given: Input) -> Receipt:
             return _quarantine(world, given)
         case Undigestible():
             return _bury(world, given)
+        case Drop():
+            return _drop(world, given)
         case Due():
             return _touch(world, given.action_id)
-        case Postpone():
-            return _postpone(world, given.action_id)
         case ParkingEnded():
             return _unpark(world, given)
         case AttemptStarted():
@@ -91,7 +92,7 @@ def _answer(answer: Receipt | Refusal, action_id: UUID | None) -> Receipt:
 def _receive(world: World, message: Message) -> Receipt:
     """A message's one outcome. The same token again gets the stored receipt, whatever the time is by now."""
     known = world.records.get(message.content_sha256)
-    if known is not None and known.outcome is not Outcome.QUARANTINED:
+    if known is not None and known.outcome not in UNSETTLED:
         return known.receipt
     receipt = _answer(_admit(world, message) or _dispatch(world, message), message.action_id)
     world.put_record(
@@ -148,11 +149,11 @@ def _dispatch(world: World, message: Message) -> Receipt | Refusal:
 
 def _quarantine(world: World, unopened: Unopened) -> Receipt:
     known = world.records.get(unopened.content_sha256)
-    if known is not None:
+    if known is not None and (known.outcome is not Outcome.QUARANTINED or known.code is unopened.refusal.code):
         return known.receipt
     record = Record(
         content_sha256=unopened.content_sha256,
-        token=None,
+        token=unopened.token,
         outcome=Outcome.QUARANTINED,
         sentence=unopened.refusal.sentence,
         code=unopened.refusal.code,
@@ -165,7 +166,7 @@ def _quarantine(world: World, unopened: Unopened) -> Receipt:
 def _bury(world: World, undigestible: Undigestible) -> Receipt:
     """Record a message that cannot be applied by any means, without touching anything else; unless it has its receipt."""
     known = world.records.get(undigestible.message.content_sha256)
-    if known is not None and known.outcome is not Outcome.QUARANTINED:
+    if known is not None and known.outcome not in UNSETTLED:
         return known.receipt
     given, refusal = undigestible.message, Refusal(Code.DEAD_LETTER, undigestible.reason)
     record = Record(given.content_sha256, None, Outcome.DEAD, refusal.sentence, refusal.code)
@@ -177,6 +178,18 @@ def _bury(world: World, undigestible: Undigestible) -> Receipt:
     return record.receipt
 
 
+def _drop(world: World, drop: Drop) -> Receipt:
+    """Make the no final. What has its answer already keeps it."""
+    known = world.records.get(drop.content_sha256)
+    if known is None:
+        return Receipt.refused(Refusal(Code.NOT_DUE))
+    if known.outcome in UNSETTLED:
+        refusal = Refusal(Code.DROPPED, f"By {drop.by}: {drop.why}")
+        known = replace(known, outcome=Outcome.REFUSED, code=refusal.code, sentence=refusal.sentence)
+        world.put_record(known)
+    return known.receipt
+
+
 def _touch(world: World, action_id: UUID) -> Receipt:
     action = world.actions.get(action_id)
     if action is None or action.due_at is None or action.due_at > world.now:
@@ -184,14 +197,6 @@ def _touch(world: World, action_id: UUID) -> Receipt:
     action = deadlines.enforce(world, action)
     executing.due(world, action)
     return Receipt(Outcome.APPLIED, f"The action is {world.actions[action_id].status}.", action_id=action_id)
-
-
-def _postpone(world: World, action_id: UUID) -> Receipt:
-    action = world.actions.get(action_id)
-    if action is None or action.due_at is None:
-        return Receipt.refused(Refusal(Code.NOT_DUE), action_id)
-    world.put(replace(action, due_at=world.now + timedelta(seconds=POSTPONE_SECONDS)))
-    return Receipt(Outcome.APPLIED, "It is looked at again later.", action_id=action_id)
 
 
 def _unpark(world: World, ended: ParkingEnded) -> Receipt:

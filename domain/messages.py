@@ -210,11 +210,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Unopened:
-    """Something on the queue that nobody is known to have sent; `excerpt` is its beginning, for whoever looks into it."""
+    """Something on the queue that nobody is known to have sent; `excerpt` is its beginning, for whoever looks into it.
+
+    `token` is kept where it may only be early: a well-formed envelope whose key is not known or not valid.
+    """
 
     content_sha256: bytes
     refusal: Refusal
     excerpt: str
+    token: str | None = None
 
 
 class Outcome(StrEnum):
@@ -228,9 +232,13 @@ class Outcome(StrEnum):
     DEAD = "dead"
 
 
+UNSETTLED = frozenset({Outcome.QUARANTINED, Outcome.DEAD})
+"""Not the last word: the same message is looked at again when it comes again, unless an operator drops it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The one answer to a message: what became of it, a stable code where it was not applied, and a sentence for people."""
+    """The answer to a message: what became of it, a stable code where it was not applied, and a sentence for people."""
 
     outcome: Outcome
     sentence: str

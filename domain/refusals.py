@@ -18,6 +18,7 @@ class Code(StrEnum):
     KEY_NOT_VALID = "key_not_valid"
     BAD_SIGNATURE = "bad_signature"
     DEAD_LETTER = "dead_letter"
+    DROPPED = "dropped"
 
     # The envelope.
     IDENTITY_CONFLICT = "identity_conflict"
@@ -65,7 +66,8 @@ SENTENCES: dict[Code, str] = {
     Code.UNKNOWN_KEY: "No key of this id is registered here; have the sender's public key registered and send it again.",
     Code.KEY_NOT_VALID: "The key that signed this is revoked, or outside the time for which it is valid.",
     Code.BAD_SIGNATURE: "The signature does not fit the content and the key.",
-    Code.DEAD_LETTER: "This message could not be applied, alone or in a batch; an operator must look into it.",
+    Code.DEAD_LETTER: "This message could not be applied, alone or in a batch; it can be sent again once the cause is mended.",
+    Code.DROPPED: "An operator decided that this message is not to be applied; sign it again if it is still wanted.",
     Code.IDENTITY_CONFLICT: "Another message with the same issuer and jti came first; give every message its own jti.",
     Code.WRONG_AUDIENCE: "The message is addressed to another installation.",
     Code.EXPIRED: "The message came after its exp; sign it again if it is still wanted.",
@@ -100,7 +102,7 @@ SENTENCES: dict[Code, str] = {
 
 _FIRST_OF_GROUP = {
     "Quarantined: nobody is known to have sent it": Code.MALFORMED_ENTRY,
-    "Dead: it could not be applied by any means": Code.DEAD_LETTER,
+    "Dead: it could not be applied by any means; or given up by an operator": Code.DEAD_LETTER,
     "Refused for its envelope": Code.IDENTITY_CONFLICT,
     "Refused creations": Code.IDEMPOTENCY_CONFLICT,
     "Refused votes": Code.UNKNOWN_ACTION,

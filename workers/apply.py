@@ -20,7 +20,7 @@ from db.connect import Connection
 from db.keys import load_key_ring
 from db.load import Loader
 from db.save import save
-from domain.engine import Due, Input, Postpone, Undigestible, step
+from domain.engine import Due, Input, Undigestible, step
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt, SyncDirectory, Unopened, content_sha256
 from domain.refusals import Code, Refusal
@@ -60,9 +60,11 @@ class Applier:
     loader: Loader
 
     def apply(self, inputs: Sequence[Input]) -> Applied:
-        """Apply inputs one after the other, in as few transactions as may be; raises only what may pass by itself.
+        """Apply inputs one after the other, in as few transactions as may be.
 
-        Snapshots of the directory have transactions of their own, because they change what everything else reads.
+        Raises what may pass by itself (see `is_transient`), and whatever keeps even the record of a message that cannot be
+        applied from being written. Snapshots of the directory have transactions of their own, because they change what
+        everything else reads.
         """
         applied = Applied()
         for batch in _batches(inputs):
@@ -96,7 +98,7 @@ class Applier:
             with self.connections() as conn, conn.transaction():
                 return self._fold(conn, due.claim(conn, statuses, limit))
         except Exception as error:
-            if _is_transient(error):
+            if is_transient(error):
                 raise
             _log.exception("sweep_failed", error=type(error).__name__)
         return self._sweep_one_by_one(statuses, limit)
@@ -117,7 +119,7 @@ class Applier:
         try:
             return self._transact(batch)
         except Exception as error:
-            if _is_transient(error):
+            if is_transient(error):
                 raise
             if len(batch) > 1:
                 middle = len(batch) // 2
@@ -131,7 +133,8 @@ class Applier:
             reason = f"({type(error).__name__}{f', SQLSTATE {sqlstate}' if sqlstate else ''})"
             return self._transact([Undigestible(given, reason)])
         if isinstance(given, Due):
-            return self._transact([Postpone(given.action_id)])
+            with self.connections() as conn:
+                due.postpone(conn, given.action_id)
         return Applied([Receipt.refused(Refusal(Code.DEAD_LETTER, type(error).__name__))])
 
     def _transact(self, batch: Sequence[Input]) -> Applied:
@@ -170,7 +173,7 @@ def _unreadable(body: bytes) -> Unopened:
     return Unopened(content_sha256(body), Refusal(Code.MALFORMED_ENTRY), excerpt(body.decode(errors="replace")))
 
 
-def _is_transient(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether the same batch may succeed later: by SQLSTATE, as psycopg files some data errors as operational."""
     if not isinstance(error, psycopg.Error):
         return False

@@ -145,8 +145,9 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
     encoded = token.encode(errors="surrogatepass")
     sha256 = content_sha256(encoded)
 
-    def unopened(code: Code, detail: str = "") -> Unopened:
-        return Unopened(sha256, Refusal(code, detail), excerpt(token))
+    def unopened(code: Code, detail: str = "", *, keep: bool = False) -> Unopened:
+        kept = token if keep and len(encoded) <= MAX_BYTES else None
+        return Unopened(sha256, Refusal(code, detail), excerpt(token), kept)
 
     if len(encoded) > MAX_SNAPSHOT_BYTES:
         return unopened(Code.MALFORMED_ENVELOPE, f"It is longer than {MAX_SNAPSHOT_BYTES} bytes.")
@@ -156,9 +157,9 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
         return unopened(Code.MALFORMED_ENVELOPE, "Its header is not exactly alg Ed25519, kid and typ.")
     key = ring.keys.get(header.kid)
     if key is None:
-        return unopened(Code.UNKNOWN_KEY, f"It names {header.kid!r}.")
+        return unopened(Code.UNKNOWN_KEY, f"It names {header.kid!r}.", keep=True)
     if not key.valid_at(ring.now):
-        return unopened(Code.KEY_NOT_VALID)
+        return unopened(Code.KEY_NOT_VALID, keep=key.revoked_at is None)
     max_bytes = MAX_SNAPSHOT_BYTES if Scope.allows(key.scope.types, SyncDirectory.__name__) else MAX_BYTES
     if len(encoded) > max_bytes:
         return unopened(Code.MALFORMED_ENVELOPE, f"It is longer than {max_bytes} bytes.")

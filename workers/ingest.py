@@ -6,7 +6,7 @@ the leader's connection. Delete this file and the stock actor `receive` does the
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import dramatiq
@@ -19,7 +19,7 @@ from db.connect import Connection
 from db.load import Loader
 from db.schema import SchemaError
 from workers import logs
-from workers.apply import Applier
+from workers.apply import Applier, is_transient
 from workers.queue import Doorbell, Entry, ring
 from workers.settings import Settings
 
@@ -80,9 +80,22 @@ class Ingest:
                 self._doorbell.recall_delayed()
 
     def drain_once(self, applier: Applier) -> int:
-        """Apply one batch and forget it after the commit; how many entries it had."""
-        entries = self._doorbell.peek(self._batch)
-        applied = applier.apply_entries([_content(entry) for entry in entries])
+        """Apply one batch and forget it after the commit; how many entries were forgotten."""
+        return self._drain(applier, self._doorbell.peek(self._batch))
+
+    def _drain(self, applier: Applier, entries: Sequence[Entry]) -> int:
+        try:
+            applied = applier.apply_entries([_content(entry) for entry in entries])
+        except Exception as error:
+            if is_transient(error):
+                raise
+            if len(entries) > 1:
+                return sum(self._drain(applier, [entry]) for entry in entries)
+            # Not even its record can be written. It stays in the queue, behind the others, until somebody mends the cause.
+            _log.exception("message_not_recorded", entry=entries[0].id.decode(errors="replace"))
+            self._doorbell.set_aside(entries[0])
+            self.stopping.wait(_PAUSE_SECONDS)
+            return 0
         for action_id in applied.executable:
             ring(self._broker, "execute", str(action_id))
         self._doorbell.forget(entries)

@@ -115,6 +115,10 @@ while id do
 end
 """
 
+_SET_ASIDE = """
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) > 0 then redis.call('RPUSH', KEYS[1], ARGV[1]) end
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -131,6 +135,7 @@ class Doorbell:
         self._client = client
         self._forget = client.register_script(_FORGET)
         self._recall = client.register_script(_RECALL)
+        self._set_aside = client.register_script(_SET_ASIDE)
 
     def wait(self, timeout_seconds: int) -> bool:
         """Whether something is there, as soon as it is: the head of the list is moved onto itself."""
@@ -145,6 +150,10 @@ class Doorbell:
     def recall_delayed(self) -> None:
         """Put messages that were to be delivered later at the end of the queue; a vote has no use for waiting."""
         self._recall(keys=[_DELAYED, f"{_DELAYED}.msgs", _LIST, _BODIES])
+
+    def set_aside(self, entry: Entry) -> None:
+        """Move an entry to the end, so that those behind it come first."""
+        self._set_aside(keys=[_LIST], args=[entry.id])
 
     def forget(self, entries: Sequence[Entry]) -> None:
         """Let go of entries whose transaction is committed."""

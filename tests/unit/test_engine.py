@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.engine import ParkingEnded, Undigestible, step
+from domain.engine import Drop, ParkingEnded, Undigestible, step
 from domain.keys import Scope
 from domain.messages import LIFETIME_SECONDS, Unopened, action_id
 from domain.refusals import Code, Refusal
@@ -83,12 +83,55 @@ def test_what_cannot_be_opened_is_quarantined_once_and_takes_no_identity() -> No
     assert answer(step(engine.world, unopened)) == "applied"  # and revoked again: the receipt stays
 
 
-def test_a_dead_letter_is_recorded_and_stays_dead() -> None:
+def test_a_dead_letter_is_recorded_and_tried_again_when_it_comes_again() -> None:
     engine = InMemory()
     message = engine.message(CREATE)
-    assert answer(step(engine.world, Undigestible(message, "(DataError)"))) == "dead_letter"
-    assert answer(step(engine.world, message)) == "dead_letter"
+    for _ in range(2):
+        assert answer(step(engine.world, Undigestible(message, "(DataError)"))) == "dead_letter"
+        assert not engine.world.actions
+    assert answer(step(engine.world, message)) == "applied"
+    assert answer(step(engine.world, Undigestible(message, "(DataError)"))) == "applied"
+
+
+def test_a_dead_letter_that_comes_again_after_its_exp_is_refused() -> None:
+    engine = InMemory()
+    message = engine.message(CREATE)
+    step(engine.world, Undigestible(message, "(DataError)"))
+    engine.wait(86_400)
+    assert answer(step(engine.world, message)) == "expired"
     assert not engine.world.actions
+
+
+def test_what_an_operator_drops_stays_dropped_with_the_reason() -> None:
+    engine = InMemory()
+    dead, unknown = engine.message(CREATE), engine.message(CREATE)
+    step(engine.world, Undigestible(dead, "(DataError)"))
+    step(engine.world, Unopened(unknown.content_sha256, Refusal(Code.UNKNOWN_KEY), "…"))
+    for message in (dead, unknown):
+        drop = Drop(message.content_sha256, "eve", "sent by a test")
+        assert answer(step(engine.world, drop)) == "dropped"
+        receipt = step(engine.world, message)
+        assert answer(receipt) == "dropped"
+        assert receipt.sentence.endswith("By eve: sent by a test")
+        assert step(engine.world, Drop(message.content_sha256, "bob", "again")) == receipt
+    assert not engine.world.actions
+
+
+def test_what_has_its_answer_is_not_dropped() -> None:
+    engine = InMemory()
+    message = engine.message(CREATE)
+    receipt = step(engine.world, message)
+    assert step(engine.world, Drop(message.content_sha256, "eve", "no")) == receipt
+    assert answer(step(engine.world, message)) == "applied"
+    assert answer(step(engine.world, Drop(b"?" * 32, "eve", "never came"))) == "not_due"
+
+
+def test_what_stays_closed_for_another_reason_says_the_newest() -> None:
+    engine = InMemory()
+    content = engine.message(CREATE).content_sha256
+    for code in (Code.UNKNOWN_KEY, Code.KEY_NOT_VALID):
+        assert answer(step(engine.world, Unopened(content, Refusal(code), "…", "a.b.c"))) == code
+    assert engine.world.records[content].token == "a.b.c"  # noqa: S105 - a message, not a secret
 
 
 def test_a_message_that_has_its_receipt_is_never_buried() -> None:

@@ -129,6 +129,22 @@ def test_actions_that_cannot_be_touched_do_not_hold_up_the_others(
     assert installation.action(good)["status"] == "escalated"
 
 
+def test_an_action_that_this_release_cannot_read_is_put_off_and_the_others_are_swept(
+    working: Actors, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable, good = (overdue(installation, key) for key in ("a", "b"))
+    installation.owner.execute("alter table actions disable trigger guard_action")
+    installation.owner.execute(
+        'update actions set requirement = \'{"of": "a later release"}\' where id = %s', [unreadable]
+    )
+    installation.owner.execute("alter table actions enable trigger guard_action")
+    monkeypatch.setattr(actors, "_PAGE", 1)
+    for _ in range(2):
+        working.sweep()
+    assert installation.action(good)["status"] == "escalated"
+    assert installation.scalar("select due_at > now() from actions where id = %s", unreadable)
+
+
 def test_an_unknown_or_unready_action_is_not_executed(
     working: Actors, installation: Installation, sandbox: Sandbox
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from db.connect import Connection
 from db.save import save
@@ -180,9 +181,33 @@ def test_a_message_that_cannot_be_saved_becomes_a_dead_letter(
         installation.drain()
     assert installation.answers(*tickets) == ["applied"] * 4 + ["dead_letter"] + ["applied"] * 6
     assert installation.queued() == 0
-    installation.producer("sira").resend([tickets[4]])
-    installation.drain()
+    with refusing(monkeypatch, tickets[4], error):
+        installation.producer("sira").resend([tickets[4]])
+        installation.drain()
     assert installation.count("dead") == 1
+    installation.producer("sira").resend([tickets[4]])  # the cause is mended by now
+    installation.drain()
+    assert installation.answers(*tickets) == ["applied"] * 11
+
+
+def test_a_message_that_cannot_even_be_recorded_lets_the_others_pass_and_is_not_lost(
+    installation: Installation,
+) -> None:
+    """Rules of the database that no code knows of stand for whatever may keep a record from being written."""
+    tickets = mixed(installation, 5)
+    unwelcome = installation.producer("sira").sign(top_up("bad"), jti="unwelcome")
+    installation.producer("sira").resend([unwelcome])
+    tickets += installation.producer("sira").send_many(top_up(f"after {number}") for number in range(5))
+    rule = sql.SQL("alter table messages add constraint unwelcome check (content_sha256 <> {})")
+    installation.owner.execute(rule.format(sql.Literal(unwelcome.content_sha256)))
+    installation.drain(batch=4)
+    assert installation.answers(*tickets) == ["applied"] * 10
+    assert installation.queued() == 1
+
+    installation.owner.execute("alter table messages drop constraint unwelcome")
+    installation.drain()
+    assert installation.answers(unwelcome) == ["applied"]
+    assert installation.queued() == 0
 
 
 def test_an_answered_message_that_cannot_be_looked_at_again_holds_up_nobody(
