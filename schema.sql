@@ -383,6 +383,14 @@ order by params ->> 'alert_id',
 comment on view alerts is 'Each alert that an action answers: auto_remediated when, and only when, the action was executed.';
 
 
+-- The last period, counted in its own lengths since 1970, in which each periodic actor was asked for: of several schedulers
+-- the first to write it asks, the others do not.
+create table schedule (
+    actor    text primary key,
+    period   bigint not null
+);
+
+
 -- The answers to messages, for producers: what became of each, found by the SHA-256 of its token or by its jti.
 create view receipts as
 select content_sha256, issuer, jti, type, outcome, code, sentence, action_id, received_at, answered_at from messages;
@@ -399,12 +407,12 @@ begin
 end $$;
 grant usage on schema ops_approval to ops_worker, ops_reader;
 grant select on all tables in schema ops_approval to ops_worker;
-grant insert on messages, actions, votes, attempts, events, people, grants to ops_worker;
-grant update on actions, votes, people to ops_worker;
+grant insert on messages, actions, votes, attempts, events, people, grants, schedule to ops_worker;
+grant update on actions, votes, people, schedule to ops_worker;
 grant update (state, finished_at, reason) on attempts to ops_worker;
 grant update (ends_at) on grants to ops_worker;
 grant update (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, answered_at)
     on messages to ops_worker;
 grant usage on sequence attempt_tokens to ops_worker;
-grant select on actions, votes, attempts, events, definitions, people, grants, alerts, receipts, schema_version
+grant select on actions, votes, attempts, events, definitions, people, grants, alerts, receipts, schedule, schema_version
     to ops_reader;

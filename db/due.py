@@ -55,6 +55,18 @@ def find_ended_parking(conn: Connection, limit: int) -> list[ParkingEnded]:
     return [ParkingEnded(row["content_sha256"], row["action_id"]) for row in found]
 
 
+def claim_period(conn: Connection, actor_name: str, period: int) -> bool:
+    """Whether nobody has asked for this periodic actor in this period or a later one yet; from now on somebody has."""
+    claimed = conn.execute(
+        """
+        insert into schedule (actor, period) values (%s, %s)
+        on conflict (actor) do update set period = excluded.period where schedule.period < excluded.period
+        """,
+        [actor_name, period],
+    )
+    return claimed.rowcount == 1
+
+
 def draw_token(conn: Connection) -> int:
     """A fencing token higher than every one before it."""
     row = conn.execute("select nextval('attempt_tokens') as token").fetchone()

@@ -35,11 +35,12 @@ from domain.messages import (
 from workers import definition_files
 from workers.actors import Actors
 from workers.apply import Applied, Applier
+from workers.brokers import make_broker
 from workers.envelope import SigningKey, open_envelope
 from workers.execution import Executor
 from workers.ingest import Ingest
 from workers.producer import Producer, Ticket
-from workers.queue import MESSAGES, WORK, enqueue, make_broker
+from workers.queue import MESSAGES, WORK, enqueue
 from workers.runtime import Runtime
 from workers.settings import Settings
 

@@ -85,7 +85,7 @@ class Ingest:
 
     def _drain(self, applier: Applier, entries: Sequence[Entry]) -> int:
         try:
-            applied = applier.apply_entries([_content(entry) for entry in entries])
+            applied = applier.apply_entries([entry.content for entry in entries])
         except Exception as error:
             if is_transient(error):
                 raise
@@ -100,11 +100,6 @@ class Ingest:
             ring(self._broker, "execute", str(action_id))
         self._doorbell.forget(entries)
         return len(entries)
-
-
-def _content(entry: Entry) -> bytes:
-    """The entry's body; an id without one is recorded by its id."""
-    return entry.body if entry.body is not None else b"no body: " + entry.id
 
 
 @contextmanager

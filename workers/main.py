@@ -3,8 +3,8 @@
 One of those threads drains the queue `messages`, the others stand by. A thread and not a process of its own, because
 dramatiq's master does not notice when a forked helper dies; a worker process that dies it does notice.
 
-With a broker other than Redis leave `--queues` away and set `OPS_APPROVAL_INGEST=false`: then the stock actor takes the
-messages, one at a time.
+With RabbitMQ (`BROKER_URL`), or with `OPS_APPROVAL_INGEST=false`, leave `--queues work` away: then the stock actor takes
+the messages, one at a time.
 """
 
 import threading
@@ -14,8 +14,8 @@ from dramatiq.middleware import Middleware
 
 from workers import logs
 from workers.actors import Actors
+from workers.brokers import is_rabbitmq, make_broker
 from workers.ingest import Ingest
-from workers.queue import make_broker
 from workers.runtime import Runtime
 from workers.settings import Settings
 
@@ -39,7 +39,7 @@ class RuntimeMiddleware(Middleware):
 
     def before_worker_boot(self, broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:
         self._runtime = Runtime.open(self._settings)
-        if self._settings.ingest:
+        if self._settings.ingest and not is_rabbitmq(self._settings.broker):
             self._ingest = Ingest(self._settings, broker)
             # A daemon, because a second signal makes dramatiq leave without asking anybody; the queue keeps what is not done.
             self._thread = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)
@@ -59,6 +59,6 @@ class RuntimeMiddleware(Middleware):
 logs.configure()
 _settings = Settings()
 _middleware = RuntimeMiddleware(_settings)
-broker = make_broker(_settings.servers.redis_url, _middleware)
+broker = make_broker(_settings.broker, _middleware)
 dramatiq.set_broker(broker)
 actors = Actors(broker, _middleware.runtime)

@@ -1,6 +1,6 @@
 """Sending messages from Python: sign a typed body, enqueue it, and know at once what to ask for later.
 
-producer = Producer(redis.Redis.from_url(url), SigningKey.read(path), audience="ops-approval")
+producer = Producer(redis.Redis.from_url(url), SigningKey.read(path), audience="ops-approval")  # or make_broker("amqp://…")
 ticket = producer.send(CreateAction(origin="ops_ui", action_type="FREEZE_MERCHANT", ...))
 print(ticket.action_id)
 """
@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
-
-import redis
 
 from domain.messages import (
     LIFETIME_SECONDS,
@@ -25,7 +23,7 @@ from domain.messages import (
     content_sha256,
 )
 from workers.envelope import SigningKey
-from workers.queue import enqueue
+from workers.queue import Queue, enqueue
 
 __all__ = ["CastVote", "CreateAction", "ExecuteAction", "Producer", "SyncDirectory", "Ticket"]
 
@@ -43,13 +41,16 @@ class Ticket:
 class Producer:
     """Signs messages with one key and puts them into the queue; safe to share between threads."""
 
-    def __init__(self, client: redis.Redis, key: SigningKey, *, audience: str = "ops-approval") -> None:
-        self._client = client
+    def __init__(self, queue: Queue, key: SigningKey, *, audience: str = "ops-approval") -> None:
+        self._queue = queue
         self._key = key
         self._audience = audience
 
     def send(self, body: AnyBody, *, jti: str | None = None) -> Ticket:
-        """Sign and enqueue one message. Raises redis.RedisError when it may not be queued; resend its ticket then."""
+        """Sign and enqueue one message.
+
+        Raises redis.RedisError, or ConnectionClosed of RabbitMQ, when it may not be queued; resend its ticket then.
+        """
         ticket = self.sign(body, jti=jti)
         self.resend([ticket])
         return ticket
@@ -62,7 +63,7 @@ class Producer:
 
     def resend(self, tickets: Iterable[Ticket]) -> None:
         """Enqueue messages (again); however often they arrive, each is applied once."""
-        enqueue(self._client, [ticket.token for ticket in tickets])
+        enqueue(self._queue, [ticket.token for ticket in tickets])
 
     def sign(self, body: AnyBody, *, jti: str | None = None, lifetime_seconds: int = LIFETIME_SECONDS) -> Ticket:
         """Make a message without sending it; the lifetime is at most 7 days.

@@ -1,7 +1,6 @@
-"""The doorbell: dramatiq on Redis, and the wire form of what lies in its queue `messages`.
+"""The doorbell: the wire form of what lies in the queue `messages`, and how it is put there and taken.
 
-Producers put ordinary dramatiq messages for the actor `receive(token)` there. Dramatiq's pipelines, callbacks and
-results are off, so that no message can start another actor.
+Producers put ordinary dramatiq messages for the actor `receive(token)` there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,7 @@ from uuid import uuid4
 import dramatiq
 import redis
 import structlog
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed, DecodeError
-from dramatiq.middleware import AgeLimit, Middleware, Retries, ShutdownNotifications
 
 _log = structlog.get_logger(__name__)
 
@@ -41,58 +38,34 @@ end
 """
 
 
-class OptionsOfProducers(Middleware):
-    """Ignores the options that producers put into their messages; only dramatiq's own bookkeeping counts.
+Queue = redis.Redis | dramatiq.Broker
+"""Where a producer puts its messages: Redis itself, or a dramatiq broker that is not on Redis."""
 
-    Otherwise a producer could limit its message's age or retries, and so have it dropped without a receipt.
+
+def enqueue(queue: Queue, tokens: Sequence[str]) -> None:
+    """Put tokens at the end of the queue, in order; on Redis each chunk of 500 as a whole or not at all.
+
+    Raises redis.RedisError, or the broker's ConnectionClosed: then some of the last ones may not be queued, and sending
+    the same tokens again is safe.
     """
-
-    _BOOKKEEPING = frozenset({"redis_message_id", "eta", "retries", "traceback", "requeue_timestamp"})
-
-    def before_process_message(self, _broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
-        if message.queue_name == MESSAGES:
-            for name in set(message.options) - self._BOOKKEEPING:
-                del message.options[name]
-
-
-def make_broker(redis_url: str, *middleware: dramatiq.Middleware) -> RedisBroker:
-    """A broker without pipelines, callbacks and results, whose dead workers' messages come back within seconds.
-
-    Actors set their own limits of age and retries; see `workers.actors`.
-    """
-    return RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves this constructor untyped
-        url=redis_url,
-        heartbeat_timeout=15_000,
-        maintenance_chance=50_000,
-        middleware=[
-            OptionsOfProducers(),
-            AgeLimit(),
-            ShutdownNotifications(),
-            Retries(max_retries=10, min_backoff=500, max_backoff=30_000),
-            *middleware,
-        ],
-    )
-
-
-def enqueue(client: redis.Redis, tokens: Sequence[str]) -> None:
-    """Put tokens at the end of the queue, in order; each chunk of 500 as a whole or not at all.
-
-    Raises redis.RedisError: then some of the last ones may not be queued, and sending the same tokens again is safe.
-    """
+    if isinstance(queue, dramatiq.Broker):
+        for token in tokens:
+            queue.enqueue(received(token))
+        return
     for start in range(0, len(tokens), _CHUNK):
-        with client.pipeline(transaction=True) as pipe:
+        with queue.pipeline(transaction=True) as pipe:
             for token in tokens[start : start + _CHUNK]:
                 entry_id = str(uuid4())
-                pipe.hset(_BODIES, entry_id, _entry(entry_id, token))
+                pipe.hset(_BODIES, entry_id, received(token, redis_message_id=entry_id).encode())
                 pipe.rpush(_LIST, entry_id)
             pipe.execute()
 
 
-def _entry(entry_id: str, token: str) -> bytes:
-    message = dramatiq.Message[Any](
-        queue_name=MESSAGES, actor_name=RECEIVE, args=(token,), kwargs={}, options={"redis_message_id": entry_id}
+def received(*args: Any, kwargs: Mapping[str, Any] | None = None, **options: Any) -> dramatiq.Message[Any]:
+    """The dramatiq message that calls `receive` with these arguments."""
+    return dramatiq.Message(
+        queue_name=MESSAGES, actor_name=RECEIVE, args=args, kwargs=dict(kwargs or {}), options=options
     )
-    return message.encode()
 
 
 def ring(broker: dramatiq.Broker, actor_name: str, *args: str) -> None:
@@ -126,6 +99,11 @@ class Entry:
 
     id: bytes
     body: bytes | None
+
+    @property
+    def content(self) -> bytes:
+        """The body; of an id without one, a text by which it is recorded."""
+        return self.body if self.body is not None else b"no body: " + self.id
 
 
 class Doorbell:

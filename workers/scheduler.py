@@ -1,7 +1,6 @@
 """The scheduler: looks twice a second whether anything is due and rings for a sweep; and rings the periodic actors.
 
-It decides nothing and keeps nothing, so any number may run: a periodic slot is claimed once in Redis, and where Redis
-forgets that, the actor runs twice and finds nothing to do the second time.
+It decides nothing, so any number may run: one of them claims each period of a periodic actor in the database.
 """
 
 import signal
@@ -13,12 +12,14 @@ import dramatiq
 import psycopg
 import redis
 import structlog
+from dramatiq.errors import ConnectionClosed
 
 from db import connect, due, schema
 from db.connect import Connection
 from db.schema import SchemaError
 from workers import logs
-from workers.queue import WORK, make_broker, ring
+from workers.brokers import count_waiting, make_broker
+from workers.queue import ring
 from workers.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -33,11 +34,11 @@ class Scheduler:
     def __init__(self, settings: Settings, broker: dramatiq.Broker) -> None:
         self._settings = settings
         self._broker = broker
-        self._client = redis.Redis.from_url(settings.servers.redis_url)
         self._periods = {
             "escalate_expired_actions": settings.escalate_every_seconds,
             "auto_execute_approved_actions": settings.auto_execute_every_seconds,
         }
+        self._asked: dict[str, int] = {}
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -50,29 +51,28 @@ class Scheduler:
                         self.tick(conn)
             except SchemaError as error:
                 _log.error("scheduler_waits", error=str(error))
-            except (psycopg.Error, redis.RedisError) as error:
+            except (psycopg.Error, redis.RedisError, ConnectionClosed) as error:
                 _log.warning("scheduler_waits", error=type(error).__name__, reason=logs.why_no_connection(error))
             self.stopping.wait(TICK_SECONDS)
-        self._client.close()
 
     def tick(self, conn: Connection) -> None:
         """Ring for what is due now, unless so many rings wait already that nobody can be listening."""
-        if self._client.llen(f"dramatiq:{WORK}") > _ENOUGH_RINGS:
+        if count_waiting(self._broker) > _ENOUGH_RINGS:
             return
         if due.is_anything_due(conn):
             ring(self._broker, "sweep")
-        now = time.time()
         for actor_name, period_seconds in self._periods.items():
-            slot = f"ops-approval:slot:{actor_name}:{int(now // period_seconds)}"
-            if self._client.set(slot, 1, nx=True, ex=2 * period_seconds):
+            period = int(time.time() // period_seconds)
+            if self._asked.get(actor_name) != period and due.claim_period(conn, actor_name, period):
                 ring(self._broker, actor_name)
+            self._asked[actor_name] = period
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     logs.configure()
     settings = Settings()
-    scheduler = Scheduler(settings, make_broker(settings.servers.redis_url))
+    scheduler = Scheduler(settings, make_broker(settings.broker))
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         scheduler.stopping.set()

@@ -59,12 +59,12 @@ class Supervisor:
 
     def __init__(self, settings: Settings, *, log: Path | None = None) -> None:
         self._settings = settings
-        if bool(settings.database_url) != bool(settings.redis_url):
-            raise StackError("Set both DATABASE_URL and REDIS_URL, or neither to have embedded servers started.")
         self._servers = None if settings.database_url else Servers(settings.data)
         env = self._environment()
         python = [sys.executable, "-m"]
-        dramatiq = ["dramatiq", "workers.main", "--queues", "work", "--processes", "1", "--threads", "8"]
+        dramatiq = ["dramatiq", "workers.main", "--processes", "1", "--threads", "8"]
+        if not settings.broker_url:
+            dramatiq += ["--queues", "work"]  # ingest takes the messages
         self._children = [
             Child("worker", [*python, *dramatiq], env, log),
             Child("scheduler", [*python, "workers.scheduler"], env, log),
@@ -76,6 +76,7 @@ class Supervisor:
         return os.environ | {
             "DATABASE_URL": urls.database_url,
             "REDIS_URL": urls.redis_url,
+            "BROKER_URL": self._settings.broker_url,
             "OPS_APPROVAL_AUDIENCE": self._settings.audience,
             "OPS_APPROVAL_SERVICES": json.dumps(services),
         }

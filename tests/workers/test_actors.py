@@ -14,7 +14,8 @@ from domain.world import Action, World
 from tests.world import Installation, top_up, wait_for
 from workers import actors
 from workers.actors import Actors
-from workers.queue import MESSAGES, WORK, make_broker, ring
+from workers.brokers import make_broker
+from workers.queue import MESSAGES, WORK, ring
 from workers.runtime import Runtime
 from workers.sandbox import Sandbox
 from workers.scheduler import Scheduler
@@ -189,12 +190,9 @@ def test_a_ring_that_cannot_be_rung_costs_nothing() -> None:
 
 
 @pytest.fixture
-def schedulers(installation: Installation) -> Iterator[list[Scheduler]]:
+def schedulers(installation: Installation) -> list[Scheduler]:
     """Two schedulers of one installation."""
-    both = [Scheduler(installation.settings, installation.broker) for _ in range(2)]
-    yield both
-    for each in both:
-        each._client.close()
+    return [Scheduler(installation.settings, installation.broker) for _ in range(2)]
 
 
 def test_the_scheduler_rings_the_periodic_actors_once_in_each_slot(

@@ -18,9 +18,10 @@ from db.connect import pool
 from db.load import Loader
 from workers import apply, ingest, logs
 from workers.apply import Applier
+from workers.brokers import make_broker
 from workers.execution import Executor
 from workers.handlers.http import HttpHandler
-from workers.queue import Doorbell, make_broker
+from workers.queue import Doorbell
 from workers.settings import Settings
 
 STRUCK: dict[str, tuple[Any, str, bool, signal.Signals]] = {

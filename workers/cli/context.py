@@ -10,9 +10,11 @@ import typer
 
 from db import connect, read
 from domain.messages import AnyBody
+from workers.brokers import make_broker
 from workers.cli.console import REFUSED, UNAVAILABLE, coloured, fail, out, print_json, shown
 from workers.envelope import SigningKey
 from workers.producer import Producer, Ticket
+from workers.queue import Queue
 from workers.settings import Settings
 
 Data = Annotated[
@@ -36,8 +38,10 @@ TimeoutSeconds = Annotated[int, typer.Option(min=1, help="How long to wait at mo
 def settings_for(data: Path | None) -> Settings:
     """The settings of the environment, with the data directory of the command line."""
     settings = Settings(data=data) if data is not None else Settings()
-    if bool(settings.database_url) != bool(settings.redis_url):
-        fail("Set both DATABASE_URL and REDIS_URL, or neither to use the servers of `ops-approval up`.")
+    if bool(settings.database_url) != bool(settings.redis_url or settings.broker_url):
+        fail(
+            "Set DATABASE_URL and one of REDIS_URL and BROKER_URL, or none of them to use the servers of `ops-approval up`."
+        )
     return settings
 
 
@@ -61,11 +65,17 @@ def open_producer(data: Path | None, key_file: Path | None, issuer: str) -> Prod
         fail(f"There is no key to sign with at {path}. Name a key file with --key, or the --data of `ops-approval up`.")
     except ValueError as error:
         fail(f"{error}. Name another one with --key.")
+    return Producer(open_queue(settings), key, audience=settings.audience)
+
+
+def open_queue(settings: Settings) -> Queue:
+    """Where messages are put."""
+    if settings.broker_url:
+        return make_broker(settings.broker_url)
     try:
-        client = redis.Redis.from_url(settings.servers.redis_url)
+        return redis.Redis.from_url(settings.servers.redis_url)
     except ValueError as error:
         fail(f"REDIS_URL: {error}.")
-    return Producer(client, key, audience=settings.audience)
 
 
 def send(

@@ -68,7 +68,9 @@ def _installation() -> Iterator[tuple[Stack, Sandbox, Path]]:
     try:
         with Sandbox() as sandbox:
             services = dict.fromkeys(("float", "merchants", "payouts", "operations"), sandbox.url)
-            settings = Settings(data=directory / "data", services=services, DATABASE_URL="", REDIS_URL="")
+            settings = Settings(
+                data=directory / "data", services=services, DATABASE_URL="", REDIS_URL="", BROKER_URL=""
+            )
             with running(settings, log=log) as (stack, _):
                 yield stack, sandbox, log
     finally:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 refused or not executed, 2 wrong use, 3 a server does not 
 import psycopg
 import redis
 import typer
+from dramatiq.errors import ConnectionClosed
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
@@ -60,6 +61,8 @@ def _run() -> None:
         fail(f"DATABASE_URL: {str(error).strip().splitlines()[0]}.", WRONG_USE)
     except redis.RedisError as error:
         fail(f"Redis does not answer ({error}). {_WHERE}", UNAVAILABLE)
+    except ConnectionClosed:
+        fail("RabbitMQ does not answer. Look at BROKER_URL.", UNAVAILABLE)
     except SchemaError as error:
         fail(str(error), WRONG_USE)
     except SettingsError as error:
