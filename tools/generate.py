@@ -1,15 +1,24 @@
-"""Write what is generated from the code: `docs/states.md`, `docs/refusals.md` and the transitions in `schema.sql`.
+"""Write what is generated from the code: parts of `docs/`, and the transitions in `schema.sql`.
 
 Run by `make generate`; a test fails when the files and the code differ.
 """
 
+import json
 import re
 from pathlib import Path
 
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
 from domain.lifecycle import FINAL, MEANINGS, NOT_YET, OPEN, TRANSITIONS, Status
+from domain.messages import BODIES
 from domain.refusals import SENTENCES, groups
+from workers.envelope import Header, Payload
 
 ROOT = Path(__file__).resolve().parent.parent
+
+WIRE: dict[str, type[BaseModel]] = {"Header": Header, "Payload": Payload, **BODIES}
+"""What producers write and what its schemas are called."""
 
 
 def _block(name: str) -> re.Pattern[str]:
@@ -72,6 +81,19 @@ def _kind(status: Status) -> str:
     return "final" if status in FINAL else ""
 
 
+class _Untitled(GenerateJsonSchema):
+    """Leaves out the titles of fields, which only repeat their names."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's own signature
+        return False
+
+
+def json_schema(model: type[BaseModel]) -> str:
+    """The JSON Schema of what producers write."""
+    found = model.model_json_schema(schema_generator=_Untitled)
+    return json.dumps({"$schema": _Untitled.schema_dialect, **found}, indent=2, ensure_ascii=False) + "\n"
+
+
 def schema(text: str) -> str:
     """The schema with the transitions and the final states of the code in it."""
     pairs = ",\n".join(f"        ('{before}', '{after}')" for before, after in TRANSITIONS)
@@ -82,7 +104,10 @@ def schema(text: str) -> str:
 
 def main() -> None:
     """Write the files."""
-    (ROOT / "docs").mkdir(exist_ok=True)
+    schemas = ROOT / "docs" / "schemas"
+    schemas.mkdir(parents=True, exist_ok=True)
+    for name, model in WIRE.items():
+        (schemas / f"{name}.json").write_text(json_schema(model))
     (ROOT / "docs" / "states.md").write_text(states_page())
     (ROOT / "docs" / "refusals.md").write_text(refusals_page())
     path = ROOT / "schema.sql"

@@ -39,7 +39,9 @@ EXCERPT_CHARACTERS = 200
 _Seconds = Annotated[int, Field(ge=0, le=253_402_300_799, strict=True)]
 
 
-class _Header(BaseModel):
+class Header(BaseModel):
+    """The protected header of an envelope, and all of it."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     alg: Literal["Ed25519"]
@@ -47,7 +49,9 @@ class _Header(BaseModel):
     typ: Literal["ops-approval+jws"]
 
 
-class _Payload(BaseModel):
+class Payload(BaseModel):
+    """The payload of an envelope, and all of it; `body` has the form of its `type`."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     v: Annotated[int, Field(ge=1, le=1)]  # Literal[1] would take true
@@ -152,7 +156,7 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
     if len(encoded) > MAX_SNAPSHOT_BYTES:
         return unopened(Code.MALFORMED_ENVELOPE, f"It is longer than {MAX_SNAPSHOT_BYTES} bytes.")
     try:
-        header = _Header.model_validate(parse_json(_header(token)))
+        header = Header.model_validate(parse_json(_header(token)))
     except ValueError:
         return unopened(Code.MALFORMED_ENVELOPE, "Its header is not exactly alg Ed25519, kid and typ.")
     key = ring.keys.get(header.kid)
@@ -167,7 +171,7 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
     if verified is None:
         return unopened(Code.BAD_SIGNATURE)
     try:
-        payload = _Payload.model_validate(parse_json(verified, max_bytes))
+        payload = Payload.model_validate(parse_json(verified, max_bytes))
     except ValidationError:
         return unopened(
             Code.MALFORMED_ENVELOPE, "Its payload is not exactly v, type, iss, aud, jti, iat, exp and body."
@@ -179,7 +183,7 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
     return _message(token, sha256, key, payload)
 
 
-def _message(token: str, sha256: bytes, key: VerificationKey, payload: _Payload) -> Message:
+def _message(token: str, sha256: bytes, key: VerificationKey, payload: Payload) -> Message:
     return Message(
         content_sha256=sha256,
         token=token,
