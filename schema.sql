@@ -27,10 +27,11 @@ create table keys (
     issuer        text not null check (issuer <> ''),
     -- The algorithm comes from this row and never from a message, so that no message can choose a weaker one.
     alg           text not null check (alg = 'Ed25519'),
-    public_key    bytea not null check (octet_length(public_key) = 32),
+    -- One key is one issuer's, or one person's: nobody votes twice under two names.
+    public_key    bytea not null unique check (octet_length(public_key) = 32),
     -- What the key may be used for: {types, origins, action_types, roles}; a list that is missing allows nothing.
     scope         jsonb not null check (jsonb_typeof(scope) = 'object'),
-    -- For keys that people sign votes with; there are none yet, and it is null for an issuer's.
+    -- Whose own key it is: it casts this person's votes and nothing else. Null for the key of an issuer.
     person_id     text,
     valid_from    timestamptz not null default clock_timestamp(),
     valid_until   timestamptz check (valid_until > valid_from),
@@ -38,6 +39,12 @@ create table keys (
     revoked_why   text check (revoked_why in ('compromised', 'retired')),
     created_at    timestamptz not null default clock_timestamp(),
     constraint revoked_with_a_reason check ((revoked_at is null) = (revoked_why is null)),
+    -- A personal key is enrolled by the owner of the installation and not by the directory: who says which roles people hold
+    -- must not be able to say which keys speak for them.
+    constraint personal_keys_only_vote check (
+        (person_id is null) = (issuer not like 'person:%')
+        and (person_id is null or (issuer = 'person:' || person_id and scope -> 'types' = '["CastVote"]'))
+    ),
     -- Who speaks for people must not be able to say who they are.
     constraint voting_and_directory_apart check (
         not (scope -> 'types' ?| array['CastVote', '*'] and scope -> 'types' ?| array['SyncDirectory', '*'])
@@ -51,6 +58,8 @@ create table people (
     name        text,
     snapshot    bigint not null check (snapshot > 0)
 );
+-- A personal key belongs to somebody whom the directory has told of.
+alter table keys add constraint key_of_somebody_known foreign key (person_id) references people;
 
 -- What people may do, and when: a role they hold, or the right to act for somebody (which nothing gives yet). A grant that ends keeps its row, so
 -- that a decision can be looked at again with the roles of its time.

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
 from db.connect import Connection
-from domain.keys import ALGORITHM, Scope, VerificationKey
+from domain.keys import ALGORITHM, PERSONAL, Scope, VerificationKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def list_keys(conn: Connection) -> list[dict[str, Any]]:
     """All keys, oldest first; `now` in each row is the database's clock."""
     return conn.execute(
         """
-        select kid, issuer, public_key, scope, valid_from, valid_until, revoked_at, revoked_why, created_at,
+        select kid, issuer, person_id, public_key, scope, valid_from, valid_until, revoked_at, revoked_why, created_at,
                clock_timestamp() as now
           from keys order by created_at, kid
         """
@@ -42,7 +42,9 @@ def list_keys(conn: Connection) -> list[dict[str, Any]]:
 
 def _key(row: dict[str, Any]) -> VerificationKey:
     names = ("kid", "issuer", "public_key", "valid_from", "valid_until", "revoked_at")
-    return VerificationKey(scope=read_scope(row["scope"]), **{name: row[name] for name in names})
+    return VerificationKey(
+        scope=read_scope(row["scope"]), person=row["person_id"], **{name: row[name] for name in names}
+    )
 
 
 def read_scope(document: Any) -> Scope:
@@ -65,6 +67,18 @@ def add_key(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: S
     conn.execute(
         "insert into keys (kid, issuer, alg, public_key, scope) values (%s, %s, %s, %s, %s)",
         [kid, issuer, ALGORITHM, public_key, Jsonb(scope.model_dump(mode="json"))],
+    )
+
+
+def enrol_key(conn: Connection, kid: str, person: str, public_key: bytes) -> None:
+    """Register a person's own public key (32 bytes), for that person's votes.
+
+    Raises psycopg.errors.ForeignKeyViolation if the directory has never told of that person.
+    """
+    scope = Scope(types=("CastVote",), action_types=("*",), roles=("*",))
+    conn.execute(
+        "insert into keys (kid, issuer, person_id, alg, public_key, scope) values (%s, %s, %s, %s, %s, %s)",
+        [kid, PERSONAL + person, person, ALGORITHM, public_key, Jsonb(scope.model_dump(mode="json"))],
     )
 
 

@@ -105,7 +105,7 @@ def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> N
             union
             select id from messages where outcome = 'parked' and action_id = any(%s)
         )
-        select m.*, k.scope, k.revoked_at from wanted join messages m using (id) left join keys k using (kid) order by m.id
+        select m.*, k.scope, k.person_id, k.revoked_at from wanted join messages m using (id) left join keys k using (kid) order by m.id
         """,
         [contents, [item.issuer for item in signed], [item.jti for item in signed], created],
     ).fetchall()
@@ -115,7 +115,7 @@ def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> N
         if record.issuer is not None and record.jti is not None and record.code not in WITHOUT_IDENTITY:
             world.identities[record.issuer, record.jti] = record.content_sha256
         if record.outcome is Outcome.PARKED and record.action_id is not None and record.action_id in created:
-            message = rows.parked_message(record, row["scope"], row["revoked_at"])
+            message = rows.parked_message(record, row["scope"], row["person_id"], row["revoked_at"])
             world.parked.setdefault(record.action_id, []).append(message)
 
 

@@ -59,8 +59,8 @@ def record(row: Row) -> Record:
     return Record(**_pick(row, Record, outcome=Outcome(row["outcome"]), code=code))
 
 
-def parked_message(parked: Record, scope: Any, revoked_at: datetime | None) -> Message:
-    """A parked message again, from its envelope, with its key's scope as it is now.
+def parked_message(parked: Record, scope: Any, person: str | None, revoked_at: datetime | None) -> Message:
+    """A parked message again, from its envelope, with its key's scope as it is now; `person` is whose own key it is.
 
     Its signature was verified when it came. That its key was revoked since, or that this release cannot read it any
     more, makes its body a refusal.
@@ -84,6 +84,7 @@ def parked_message(parked: Record, scope: Any, revoked_at: datetime | None) -> M
         expires_at=expires_at,
         scope=read_scope(scope),
         body=body if revoked_at is None else Refusal(Code.KEY_NOT_VALID),
+        person=person,
     )
 
 

@@ -5,6 +5,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+PERSONAL = "person:"
+"""What the issuer of a person's own key begins with, before the person's id."""
+
 ALGORITHM = "Ed25519"
 """The one signature algorithm (RFC 8037, RFC 9864); a message cannot choose another."""
 
@@ -37,7 +40,10 @@ class Scope(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A registered public key (32 bytes), its issuer, and the time for which its signatures count."""
+    """A registered public key (32 bytes), its issuer, and the time for which its signatures count.
+
+    `person` is whose own key it is; it casts that person's votes and nothing else.
+    """
 
     kid: str
     issuer: str
@@ -46,6 +52,7 @@ class VerificationKey:
     valid_from: datetime
     valid_until: datetime | None
     revoked_at: datetime | None
+    person: str | None = None
 
     def valid_at(self, at: datetime) -> bool:
         """Whether a signature seen at this moment counts; a revoked key's never does."""

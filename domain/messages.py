@@ -182,7 +182,10 @@ BODIES: dict[str, type[AnyBody]] = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message whose signature was verified: somebody known did send this. `body` may still be a refusal."""
+    """A message whose signature was verified: somebody known did send this. `body` may still be a refusal.
+
+    `person` is who signed it with a key of their own; None where a machine or a tool did.
+    """
 
     content_sha256: bytes
     token: str
@@ -195,6 +198,7 @@ class Message:
     expires_at: datetime
     scope: Scope
     body: AnyBody | Refusal
+    person: str | None = None
 
     @property
     def action_id(self) -> UUID | None:

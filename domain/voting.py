@@ -81,6 +81,8 @@ def _refusal(world: World, action: Action, message: Message, body: CastVote, rol
     """Why this vote may not count, if it may not; the first reason of several, the most telling first."""
     requirement = action.live_requirement
     held = world.directory.roles_of(body.voter_id, world.now)
+    if message.person not in (None, body.voter_id):
+        return Refusal(Code.OUT_OF_SCOPE, f"It is {message.person!r}'s own key and casts nobody else's votes.")
     if not Scope.allows(message.scope.action_types, action.action_type):
         return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
     if action.status not in OPEN:

@@ -92,11 +92,15 @@ class SigningKey:
         try:
             found = _KeyFile.model_validate_json(content)
             jwk = OKPKey.import_key(dict(found.jwk))
-            if not jwk.is_private or jwk.as_dict(private=False)["crv"] != ALGORITHM:
+            private = jwk.private_key
+            if private is None or jwk.as_dict(private=False)["crv"] != ALGORITHM:
                 raise ValueError("no private Ed25519 key")  # noqa: TRY301 - told as every other fault of the file
+            key = cls(found.kid, found.issuer, jwk)
+            if key.public_bytes != private.public_key().public_bytes_raw():
+                raise ValueError("halves of two keys")  # noqa: TRY301 - as above
         except (ValueError, KeyError, TypeError, JoseError):
             raise ValueError(f"{path} is not a key file of `ops-approval keys create`") from None
-        return cls(found.kid, found.issuer, jwk)
+        return key
 
     def write(self, path: Path) -> None:
         """Keep the key in a new file that only its owner may read, whole or not at all; raises FileExistsError if it is."""
@@ -114,7 +118,12 @@ class SigningKey:
     @property
     def public_bytes(self) -> bytes:
         """The public half: 32 bytes."""
-        return base64.urlsafe_b64decode(str(self._jwk.as_dict(private=False)["x"]) + "=")
+        return base64.urlsafe_b64decode(self.public_jwk["x"] + "=")
+
+    @property
+    def public_jwk(self) -> dict[str, str]:
+        """The public half as a JWK (RFC 8037), with the key's id."""
+        return {"kty": "OKP", "crv": ALGORITHM, "x": str(self._jwk.as_dict(private=False)["x"]), "kid": self.kid}
 
     def sign(self, body: AnyBody, *, audience: str, jti: str, issued_at: int, expires_at: int) -> str:
         """The token of a message; times are seconds since the epoch. Raises ValueError if the engine would not take it."""
@@ -196,6 +205,7 @@ def _message(token: str, sha256: bytes, key: VerificationKey, payload: Payload) 
         expires_at=datetime.fromtimestamp(payload.exp, UTC),
         scope=key.scope,
         body=parse_body(payload.type, payload.body),
+        person=key.person,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from workers.envelope import SigningKey
+from workers.public_keys import read_public
 
 KEY, OTHER = SigningKey.generate("alerts-1", "alerts"), SigningKey.generate("other-1", "other")
 
@@ -46,12 +47,13 @@ JWK = {"kty": "OKP", "crv": "Ed25519", "x": KEY._jwk.as_dict(private=False)["x"]
                 JWK | {"d": SECRET[:-3]},
                 JWK | {"d": f"*{SECRET}"},
                 JWK | {"crv": "X25519"},
+                JWK | {"x": OTHER.public_jwk["x"]},
                 {name: value for name, value in JWK.items() if name != "d"},
             )
         ),
         json.dumps({"kid": 5, "issuer": "i", "jwk": JWK}).encode(),
     ],
-    ids=[str(number) for number in range(14)],
+    ids=[str(number) for number in range(15)],
 )
 def test_a_file_that_is_no_key_is_named_and_its_content_is_not(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "alerts.key"
@@ -60,3 +62,32 @@ def test_a_file_that_is_no_key_is_named_and_its_content_is_not(content: bytes, t
         SigningKey.read(path)
     assert SECRET[:20] not in repr(caught.value)
     assert SECRET[:20] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (JWK, "private key"),
+        ({"kid": "k", "issuer": "i", "jwk": JWK}, "private key"),
+        (KEY.public_jwk | {"x": KEY.public_jwk["x"][:-3]}, "32 bytes"),
+        (KEY.public_jwk | {"x": "*" + KEY.public_jwk["x"][1:]}, "32 bytes"),
+        (KEY.public_jwk | {"crv": "X25519"}, "Ed25519"),
+        (KEY.public_jwk | {"kty": "EC"}, "Ed25519"),
+        (KEY.public_jwk | {"x": 5}, "Ed25519"),
+        ({}, "Ed25519"),
+        ([], "JSON object"),
+    ],
+)
+def test_a_file_that_is_no_public_key_is_refused_and_not_quoted(content: object, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "alerts.jwk.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=says) as caught:
+        read_public(path)
+    assert SECRET[:20] not in str(caught.value)
+
+
+def test_the_public_half_of_a_key_is_read_as_it_was_printed(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.jwk.json"
+    path.write_text(json.dumps(KEY.public_jwk | {"use": "sig", "alg": "Ed25519"}))
+    found = read_public(path)
+    assert (found.public_bytes, found.kid) == (KEY.public_bytes, KEY.kid)

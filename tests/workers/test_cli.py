@@ -1,5 +1,6 @@
 """Wrong use of the command line: a sentence that says what to do, the right exit code, and never a traceback."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.world import Installation
+from tests.world import Installation, top_up
+from workers.envelope import SigningKey
+from workers.producer import Producer
 
 COMMAND = [sys.executable, "-c", "from workers.cli.main import main; main()"]
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -34,6 +37,9 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["policies", "apply", "/nonexistent.yaml"], NOWHERE, 2, "cannot be read"),
         (["keys", "create", " ", "/tmp/x", "--type", "CastVote"], NOWHERE, 2, "printable"),  # noqa: S108 - not written
         (["keys", "create", "x", "/tmp/x", "--type", "CastVot"], NOWHERE, 2, "CastVote"),  # noqa: S108 - as above
+        (["keys", "create", "person:x", "/tmp/x", "--type", "CastVote"], NOWHERE, 2, "keys enrol"),  # noqa: S108 - as above
+        (["keys", "register", "x", "/nonexistent", "--type", "CastVote"], NOWHERE, 2, "cannot be read"),
+        (["keys", "enrol", "x", "/etc/hostname"], NOWHERE, 2, "not the public half"),
         (["actions", "list"], {"OPS_APPROVAL_SERVICES": "{"}, 2, "OPS_APPROVAL_SERVICES"),
     ],
 )
@@ -61,3 +67,43 @@ def test_an_empty_database_is_told_to_be_initialised_and_then_serves(
     assert made.returncode == 0, made.stderr
     assert key.stat().st_mode & 0o777 == 0o600
     assert "No unfinished actions" in run("actions", "list", **urls).stdout
+
+
+def test_keys_made_where_they_are_used_are_registered_by_their_public_half(
+    installation: Installation, tmp_path: Path
+) -> None:
+    urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
+    for name, options in (("billing", []), ("finance-user-1", ["--person"])):
+        made = run("keys", "generate", name, str(tmp_path / f"{name}.json"), *options)
+        assert made.returncode == 0, made.stderr
+        (tmp_path / f"{name}.jwk").write_text(made.stdout)
+    billing = ["billing", str(tmp_path / "billing.jwk"), "--type", "CreateAction", "--origin", "module"]
+    assert "iss billing" in run("keys", "register", *billing, **urls).stdout
+    again = run("keys", "register", *billing, **urls)
+    assert (again.returncode, "--kid" in again.stderr) == (2, True)
+    assert (
+        "person:finance-user-1"
+        in run("keys", "enrol", "finance-user-1", str(tmp_path / "finance-user-1.jwk"), **urls).stdout
+    )
+    anothers = run("keys", "enrol", "finance-user-2", str(tmp_path / "billing.jwk"), "--kid", "two", **urls)
+    assert (anothers.returncode, "new pair" in anothers.stderr) == (2, True)
+    (tmp_path / "new.jwk").write_text(json.dumps(SigningKey.generate("new-1", "new").public_jwk))
+    stranger = run("keys", "enrol", "stranger", str(tmp_path / "new.jwk"), **urls)
+    assert (stranger.returncode, "directory list" in stranger.stderr) == (1, True)
+    private = run("keys", "enrol", "finance-user-1", str(tmp_path / "billing.json"), **urls)
+    assert (private.returncode, "private" in private.stderr) == (2, True)
+
+    (create,) = installation.tell("sira", top_up())
+    key = tmp_path / "finance-user-1.json"
+    voted = run("vote", str(create.action_id), "approve", "--as", "finance-user-1", "--key", str(key), **urls)
+    assert voted.returncode == 0, voted.stderr
+    installation.drain()
+    assert installation.scalar("select issuer from votes") == "person:finance-user-1"
+
+
+def test_a_receipt_is_found_by_the_hash_of_its_token(installation: Installation) -> None:
+    urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
+    unknown = Producer(installation.client, SigningKey.generate("nobody-1", "nobody")).send(top_up())
+    installation.drain()
+    assert "unknown_key" in run("receipts", "show", unknown.content_sha256.hex(), **urls).stdout
+    assert run("receipts", "show", "0" * 64, **urls).returncode == 1

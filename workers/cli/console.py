@@ -1,6 +1,7 @@
 """How the command line speaks: to people in plain sentences and colour, to programs in JSON, and with its exit code."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -74,6 +75,11 @@ def coloured(word: str) -> Text:
 def shown(value: Any) -> str:
     """Somebody's words on a terminal: no control characters, which could rewrite what stands there."""
     return "".join(character if character.isprintable() else "�" for character in str(value))
+
+
+def me() -> str:
+    """Who types, as the system knows them: for the record of what was done here."""
+    return os.environ.get("USER") or f"uid {os.getuid()}"
 
 
 def when(moment: datetime | None) -> str:

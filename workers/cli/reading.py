@@ -1,6 +1,7 @@
 """Commands that read: actions, their trails, receipts."""
 
 import json
+import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -149,7 +150,10 @@ def _event_row(event: Event) -> tuple[str | Text, ...]:
 @receipts.command("show")
 def show_receipts(
     name: Annotated[
-        str, typer.Argument(metavar="JTI|ACTION", help="A message's jti, or an action's id for all of its.")
+        str,
+        typer.Argument(
+            metavar="JTI|SHA256|ACTION", help="A message's jti, its token's SHA-256, or an action's id for all of its."
+        ),
     ],
     *,
     as_json: AsJson = False,
@@ -174,13 +178,15 @@ def show_receipts(
 
 
 def _find_receipts(conn: Connection, name: str) -> list[dict[str, Any]]:
-    found = read.find_receipts(conn, name)
-    if not found:
-        try:
-            found = read.get_receipts_of_action(conn, UUID(name))
-        except ValueError:
-            return []
-    return found
+    if found := read.find_receipts(conn, name):
+        return found
+    if re.fullmatch(r"[0-9a-f]{64}", name):
+        receipt = read.get_receipt(conn, bytes.fromhex(name))
+        return [receipt] if receipt else []
+    try:
+        return read.get_receipts_of_action(conn, UUID(name))
+    except ValueError:
+        return []
 
 
 def list_people(*, as_json: AsJson = False, data: Data = None) -> None:

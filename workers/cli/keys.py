@@ -1,0 +1,241 @@
+"""Commands about keys: making them, registering public halves, and ending their time."""
+
+import json
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import psycopg
+import typer
+from pydantic import ValidationError
+
+from db import keys as key_rows
+from db.connect import Connection
+from domain.keys import PERSONAL, Scope
+from domain.messages import BODIES
+from workers.cli.console import REFUSED, AsJson, fail, out, print_json, print_table, shown, when
+from workers.cli.context import Data, open_owner, open_reader
+from workers.envelope import SigningKey
+from workers.public_keys import PublicKey, read_public
+
+keys = typer.Typer(help="Whose messages count, and for what.", no_args_is_help=True)
+
+_LONGEST_ISSUER = 150
+_LONGEST_KID = 200
+
+MessageTypes = Annotated[list[str], typer.Option("--type", help=f"A message type: {', '.join(BODIES)}; repeatable.")]
+Origins = Annotated[
+    list[str] | None, typer.Option("--origin", help="An origin it may create with; repeatable, * for all.")
+]
+ActionTypes = Annotated[
+    list[str] | None, typer.Option("--action-type", help="An action type it may name; repeatable, * for all.")
+]
+Roles = Annotated[list[str] | None, typer.Option("--role", help="A role it may speak for; repeatable, * for all.")]
+Kid = Annotated[str | None, typer.Option(help="The key's id; by default the issuer's name and a number.")]
+PublicFile = Annotated[Path, typer.Argument(help="The public half, a JWK; as `keys generate` prints it.")]
+
+
+@keys.command("create")
+def create_key(
+    issuer: Annotated[str, typer.Argument(help="Who will sign with it, for example billing.")],
+    file: Annotated[Path, typer.Argument(help="Where to put the private key; a new file that only you may read.")],
+    types: MessageTypes,
+    origins: Origins = None,
+    action_types: ActionTypes = None,
+    roles: Roles = None,
+    kid: Kid = None,
+    *,
+    data: Data = None,
+) -> None:
+    """Make a key for an issuer and register its public half. What is not listed is not allowed."""
+    scope = _scope(types, origins, action_types, roles)
+    _check_issuer(issuer)
+    with open_owner(data) as conn:
+        key = SigningKey.generate(_kid(conn, kid, issuer), issuer)
+        try:
+            with conn.transaction():
+                _register(conn, key.kid, issuer, key.public_bytes, scope)
+                key.write(file)
+        except OSError as error:
+            _fail_to_write(file, error)
+    out.print(f"Key {key.kid} of {issuer} is registered; its private half is in {file}.")
+
+
+@keys.command("generate")
+def generate_key(
+    name: Annotated[str, typer.Argument(help="Who will sign with it: an issuer, or with --person a person.")],
+    file: Annotated[Path, typer.Argument(help="Where to put the private key; a new file that only you may read.")],
+    kid: Annotated[str | None, typer.Option(help="The key's id; by default the name and a number.")] = None,
+    *,
+    person: Annotated[bool, typer.Option("--person", help="It is a person's own key.")] = False,
+) -> None:
+    """Make a key where it will be used, and print its public half for `keys register` or `keys enrol`. Registers nothing."""
+    issuer = PERSONAL + name if person else name
+    _check_issuer(issuer, personal=person)
+    key = SigningKey.generate(_checked(kid or f"{issuer}-1"), issuer)
+    try:
+        key.write(file)
+    except OSError as error:
+        _fail_to_write(file, error)
+    typer.echo(json.dumps(key.public_jwk))
+
+
+@keys.command("register")
+def register_key(
+    issuer: Annotated[str, typer.Argument(help="Who signs with it, for example billing.")],
+    file: PublicFile,
+    types: MessageTypes,
+    origins: Origins = None,
+    action_types: ActionTypes = None,
+    roles: Roles = None,
+    kid: Kid = None,
+    *,
+    data: Data = None,
+) -> None:
+    """Register the public half of a key that its issuer made. What is not listed is not allowed."""
+    scope = _scope(types, origins, action_types, roles)
+    _check_issuer(issuer)
+    public = _public(file)
+    with open_owner(data) as conn:
+        chosen = _kid(conn, kid or public.kid, issuer)
+        _register(conn, chosen, issuer, public.public_bytes, scope)
+    out.print(f"Key {chosen} of {issuer} is registered. Its messages name it: kid {chosen}, iss {issuer}.")
+
+
+@keys.command("enrol")
+def enrol_key(
+    person: Annotated[str, typer.Argument(help="A person of the directory.")],
+    file: PublicFile,
+    kid: Kid = None,
+    *,
+    data: Data = None,
+) -> None:
+    """Register a person's own key: it casts that person's votes and nothing else."""
+    issuer = PERSONAL + person
+    _check_issuer(issuer, personal=True)
+    public = _public(file)
+    with open_owner(data) as conn:
+        chosen = _kid(conn, kid or public.kid, issuer)
+        try:
+            key_rows.enrol_key(conn, chosen, person, public.public_bytes)
+        except psycopg.errors.ForeignKeyViolation:
+            fail(f"The directory has never told of {shown(person)}. See `ops-approval directory list`.", REFUSED)
+        except psycopg.errors.UniqueViolation as error:
+            _fail_taken(chosen, error)
+    out.print(f"Key {chosen} is {person}'s own. Their messages name it: kid {chosen}, iss {issuer}.")
+
+
+@keys.command("list")
+def list_keys(*, as_json: AsJson = False, data: Data = None) -> None:
+    """Every registered key and what it is for; private halves are not here to be listed."""
+    with open_reader(data) as conn:
+        found = key_rows.list_keys(conn)
+    if as_json:
+        names = ("kid", "issuer", "person_id", "scope", "valid_from", "valid_until", "revoked_at", "revoked_why")
+        print_json([{name: row[name] for name in names} for row in found])
+        return
+    columns = ("key", "issuer", "messages", "origins", "action types", "roles", "since (UTC)", "until (UTC)")
+    lists = ("types", "origins", "action_types", "roles")
+    print_table(
+        columns,
+        (
+            (
+                row["kid"],
+                row["issuer"],
+                *(" ".join(row["scope"].get(name, ())) for name in lists),
+                when(row["valid_from"]),
+                f"revoked {when(row['revoked_at'])}" if row["revoked_at"] else when(row["valid_until"]),
+            )
+            for row in found
+        ),
+    )
+
+
+@keys.command("retire")
+def retire_key(
+    kid: Annotated[str, typer.Argument(help="The key's id.")],
+    after_seconds: Annotated[
+        int, typer.Option(min=0, help="Let it count for so long still, for what is under way.")
+    ] = 0,
+    *,
+    data: Data = None,
+) -> None:
+    """End a key's time, once its successor is in use. What it signed and was received before stays as it is."""
+    with open_owner(data) as conn:
+        if not key_rows.retire_key(conn, kid, after_seconds):
+            fail(f"There is no key {kid}. See `ops-approval keys list`.", REFUSED)
+    out.print(f"Key {kid} is retired" + (f" in {after_seconds} s." if after_seconds else "."))
+
+
+@keys.command("revoke")
+def revoke_key(
+    kid: Annotated[str, typer.Argument(help="The key's id.")],
+    *,
+    data: Data = None,
+) -> None:
+    """Revoke a key that somebody else may have. Its votes no longer count where nothing was executed yet."""
+    with open_owner(data) as conn:
+        if not key_rows.revoke_key(conn, kid):
+            fail(f"There is no key {kid}. See `ops-approval keys list`.", REFUSED)
+    out.print(f"Key {kid} is revoked. Give its issuer a new one with `ops-approval keys create`.")
+
+
+def _scope(
+    types: list[str], origins: list[str] | None, action_types: list[str] | None, roles: list[str] | None
+) -> Scope:
+    if unknown := sorted(set(types) - set(BODIES)):
+        fail(f"There is no message type {', '.join(unknown)}. Known are {', '.join(BODIES)}.")
+    try:
+        return Scope(
+            types=tuple(types),
+            origins=tuple(origins or ()),
+            action_types=tuple(action_types or ()),
+            roles=tuple(roles or ()),
+        )
+    except ValidationError as error:
+        fail(f"{error.errors(include_url=False)[0]['msg']}. Make two keys, for two issuers.")
+
+
+def _check_issuer(issuer: str, *, personal: bool = False) -> None:
+    if not (1 <= len(issuer) <= _LONGEST_ISSUER and issuer == issuer.strip() and issuer.isprintable()):
+        fail(f"An issuer's name has 1 to {_LONGEST_ISSUER} printable characters and no spaces around it.")
+    if issuer.startswith(PERSONAL) and not personal:
+        fail(f"Names that begin with {PERSONAL} are those of people's own keys: see `ops-approval keys enrol --help`.")
+
+
+def _checked(kid: str) -> str:
+    if not 1 <= len(kid) <= _LONGEST_KID:
+        fail(f"A key's id has 1 to {_LONGEST_KID} characters.")
+    return kid
+
+
+def _kid(conn: Connection, kid: str | None, issuer: str) -> str:
+    count = sum(row["issuer"] == issuer for row in key_rows.list_keys(conn))
+    return _checked(kid or f"{issuer}-{count + 1}")
+
+
+def _public(file: Path) -> PublicKey:
+    try:
+        return read_public(file)
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}.")
+    except ValueError as error:
+        fail(f"{file} is not the public half of a key: {error}.")
+
+
+def _register(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: Scope) -> None:
+    try:
+        key_rows.add_key(conn, kid, issuer, public_key, scope)
+    except key_rows.ScopeConflict as error:
+        fail(f"{error}.")
+    except psycopg.errors.UniqueViolation as error:
+        _fail_taken(kid, error)
+
+
+def _fail_taken(kid: str, error: psycopg.errors.UniqueViolation) -> NoReturn:
+    if error.diag.constraint_name == "keys_public_key_key":
+        fail("This public key is registered already, under another id or for somebody else. Make a new pair.")
+    fail(f"A key {kid} is registered already. Choose another id with --kid.")
+
+
+def _fail_to_write(file: Path, error: OSError) -> NoReturn:
+    fail(f"{file} cannot be written: {error.strerror}. Name another, new file.")
