@@ -66,7 +66,7 @@ SENTENCES: dict[Code, str] = {
     Code.UNKNOWN_KEY: "No key of this id is registered here; have the sender's public key registered and send it again.",
     Code.KEY_NOT_VALID: "The key that signed this is revoked, or outside the time for which it is valid.",
     Code.BAD_SIGNATURE: "The signature does not fit the content and the key.",
-    Code.DEAD_LETTER: "This message could not be applied, alone or in a batch; it can be sent again once the cause is mended.",
+    Code.DEAD_LETTER: "This message could not be applied, alone or in a batch; once the cause is mended it can be tried again.",
     Code.DROPPED: "An operator decided that this message is not to be applied; sign it again if it is still wanted.",
     Code.IDENTITY_CONFLICT: "Another message with the same issuer and jti came first; give every message its own jti.",
     Code.WRONG_AUDIENCE: "The message is addressed to another installation.",

@@ -237,6 +237,15 @@ def _header(token: str) -> bytes:
     return decoded[0]
 
 
+def claimed(token: str) -> Any:
+    """What a token says, whoever signed it, for people to look at; None if it cannot be read."""
+    try:
+        segment = token.split(".")[1]
+        return parse_json(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)), MAX_SNAPSHOT_BYTES)
+    except (ValueError, LookupError):
+        return None
+
+
 def excerpt(text: str) -> str:
     """The beginning of something unreadable, in characters that the database and a terminal can hold."""
     return "".join(character if character.isprintable() else "�" for character in text[:EXCERPT_CHARACTERS])

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
-from workers.cli import administration, demo, keys, reading, sending, up
+from workers.cli import administration, demo, keys, messages, reading, sending, up
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
@@ -30,6 +30,7 @@ app.command()(sending.vote)
 app.command()(sending.execute)
 app.add_typer(reading.actions, name="actions")
 app.add_typer(reading.receipts, name="receipts")
+app.add_typer(messages.messages, name="messages")
 app.add_typer(administration.policies, name="policies")
 app.add_typer(sending.directory, name="directory")
 app.add_typer(keys.keys, name="keys")
