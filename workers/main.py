@@ -19,7 +19,8 @@ from workers.ingest import Ingest
 from workers.runtime import Runtime
 from workers.settings import Settings
 
-_DRAIN_SECONDS = 20
+_DRAIN_SECONDS = 5
+"""How long ingest may take for the batch at hand when the process is asked to stop."""
 
 
 class RuntimeMiddleware(Middleware):

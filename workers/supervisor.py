@@ -21,8 +21,11 @@ from workers.stack import Child, Servers, StackError, Urls
 
 _log = structlog.get_logger(__name__)
 
-STOP_SECONDS = 30
-"""How long a worker may take to finish what it is doing when it is asked to stop."""
+DRAIN_SECONDS = 20
+"""How long the calls under way may take when the worker is asked to stop."""
+
+STOP_SECONDS = 40
+"""How long a process may take to stop before it is killed."""
 
 SCOPES = {
     "alerts": Scope(types=("CreateAction",), origins=("alert",), action_types=("*",)),
@@ -63,6 +66,7 @@ class Supervisor:
         env = self._environment()
         python = [sys.executable, "-m"]
         dramatiq = ["dramatiq", "workers.main", "--processes", "1", "--threads", "8"]
+        dramatiq += ["--worker-shutdown-timeout", str(DRAIN_SECONDS * 1000)]
         if not settings.broker_url:
             dramatiq += ["--queues", "work"]  # ingest takes the messages
         self._children = [
