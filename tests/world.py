@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import dramatiq
 import httpx
 import redis
+from dramatiq.brokers.redis import RedisBroker
 
 from db import connect, keys, read
 from db.load import Loader
@@ -137,6 +138,12 @@ def wait_for(look: Callable[[], T | None], seconds: float = 10) -> T:
     return found
 
 
+def close(broker: RedisBroker) -> None:
+    """With its connections, which dramatiq leaves to the garbage collector."""
+    broker.close()
+    broker.client.close()
+
+
 class Installation:
     """One database and one Redis, and the engine's parts at work on them inside this process."""
 
@@ -146,7 +153,7 @@ class Installation:
         self.pool = connect.pool(database_url, "tests", max_size=8)
         self.pool.open()
         self.applier = Applier(self.pool.connection, Loader("ops-approval"))
-        self.broker: dramatiq.Broker = make_broker(redis_url)
+        self.broker = make_broker(redis_url)
 
     @cached_property
     def owner(self) -> connect.Connection:
@@ -155,7 +162,7 @@ class Installation:
 
     def close(self) -> None:
         self.pool.close()
-        self.broker.close()
+        close(self.broker)
         if "owner" in self.__dict__:
             self.owner.close()
 
@@ -214,7 +221,7 @@ class Installation:
                 thread.join()
             drainer._client.close()
             worker.stop()
-            broker.close()
+            close(broker)
             executor.client.close()
 
     def send(self, issuer: str, body: Any) -> dict[str, Any]:
