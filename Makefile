@@ -24,7 +24,7 @@ lock: setup-dev ## pin the dependencies of pyproject.toml (ARGS=--upgrade takes 
 	@cp requirements-dev.lock requirements.lock
 	@$(BUILD_NEEDS) | $(COMPILE) --extra embedded -o requirements.lock >/dev/null
 
-generate: setup-dev ## write the schemas, states and refusals in docs/ and parts of schema.sql from the code
+generate: setup-dev ## write schemas and tables in docs/ and parts of schema.sql from the code
 	@.venv/bin/python -m tools.generate $(ARGS)
 
 clean: ## remove .venv, caches and build leftovers

@@ -13,6 +13,9 @@ Pool = ConnectionPool[Connection]
 WORKER = "ops_worker"
 """The role that every process of the engine takes on, whoever it logs in as; it cannot rewrite history."""
 
+SCHEDULER = "ops-approval scheduler"
+"""The name that schedulers connect by."""
+
 
 def _parameters(application_name: str, role: str | None, session: Mapping[str, str]) -> dict[str, Any]:
     chosen = {"search_path": "ops_approval", "timezone": "UTC", **({"role": role} if role else {}), **session}

@@ -13,6 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from domain.lifecycle import FINAL, MEANINGS, NOT_YET, OPEN, TRANSITIONS, Status
 from domain.messages import BODIES
 from domain.refusals import SENTENCES, groups
+from workers.checks.finding import WANTED
 from workers.envelope import Header, Payload
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,9 @@ WIRE: dict[str, type[BaseModel]] = {"Header": Header, "Payload": Payload, **BODI
 
 def _block(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<=-- generated: {name}\n).*?(?= *-- generated: end)", re.DOTALL)
+
+
+_CHECKS = re.compile(r"(?<=<!-- generated: checks -->\n).*?(?=<!-- generated: end -->)", re.DOTALL)
 
 
 def states_page() -> str:
@@ -75,6 +79,14 @@ def refusals_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def operations(text: str) -> str:
+    """The page about running it, with the table of checks of the code in it."""
+    table = "\n".join(
+        ["| check | wants |", "| --- | --- |", *(f"| `{name}` | {what} |" for name, what in WANTED.items())]
+    )
+    return _CHECKS.sub(lambda _: f"{table}\n", text)
+
+
 def _kind(status: Status) -> str:
     if status in OPEN:
         return "open: votes are counted"
@@ -110,8 +122,8 @@ def main() -> None:
         (schemas / f"{name}.json").write_text(json_schema(model))
     (ROOT / "docs" / "states.md").write_text(states_page())
     (ROOT / "docs" / "refusals.md").write_text(refusals_page())
-    path = ROOT / "schema.sql"
-    path.write_text(schema(path.read_text()))
+    for path, write in ((ROOT / "schema.sql", schema), (ROOT / "docs" / "operations.md", operations)):
+        path.write_text(write(path.read_text()))
 
 
 if __name__ == "__main__":

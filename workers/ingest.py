@@ -20,6 +20,7 @@ from db.load import Loader
 from db.schema import SchemaError
 from workers import logs
 from workers.apply import Applier, is_transient
+from workers.checks import gather
 from workers.queue import Doorbell, Entry, ring
 from workers.settings import Settings
 
@@ -67,6 +68,8 @@ class Ingest:
         Lock and transactions share one connection: who lost the lock has lost the connection too and cannot commit.
         """
         schema.check(conn)
+        self._client.ping()
+        gather.log([*gather.postgres_at_start(conn), *gather.redis_at_start(self._client)])
         while not leader.try_lead(conn):
             if self.stopping.wait(_PAUSE_SECONDS):
                 return

@@ -19,6 +19,7 @@ from db.connect import Connection
 from db.schema import SchemaError
 from workers import logs
 from workers.brokers import count_waiting, make_broker
+from workers.checks import gather
 from workers.queue import ring
 from workers.settings import Settings
 
@@ -45,8 +46,10 @@ class Scheduler:
         """Tick until `stopping` is set; trouble with either server is logged and waited out."""
         while not self.stopping.is_set():
             try:
-                with connect.connect(self._settings.servers.database_url, "ops-approval scheduler") as conn:
+                with connect.connect(self._settings.servers.database_url, connect.SCHEDULER) as conn:
                     schema.check(conn)
+                    self._client.ping()
+                    gather.log([*gather.postgres_at_start(conn), *gather.redis_at_start(self._client)])
                     while not self.stopping.wait(TICK_SECONDS):
                         self.tick(conn)
             except SchemaError as error:

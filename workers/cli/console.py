@@ -34,6 +34,9 @@ COLOURS = {
     "quarantined": "red",
     "dead": "red",
     "outcome_unknown": "bold red",
+    "ok": "green",
+    "warning": "yellow",
+    "problem": "bold red",
 }
 
 

@@ -1,6 +1,6 @@
 """The command line `ops-approval`.
 
-Exit codes: 0 done, 1 refused or not executed, 2 wrong use, 3 a server does not answer.
+Exit codes: 0 done, 1 refused, not executed or a problem found, 2 wrong use, 3 a server does not answer.
 """
 
 import psycopg
@@ -11,20 +11,21 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
-from workers.cli import administration, demo, keys, messages, reading, sending, up
+from workers.cli import administration, demo, doctor, keys, messages, reading, sending, up
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
 
 app = typer.Typer(
     help="Dangerous operations happen only when the right people agreed, exactly once, with a trail.",
-    epilog="Exit codes: 0 done, 1 refused or not executed, 2 wrong use, 3 a server does not answer.",
+    epilog="Exit codes: 0 done, 1 refused, not executed or a problem found, 2 wrong use, 3 a server does not answer.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(up.up)
 app.command()(demo.demo)
+app.command()(doctor.doctor)
 app.command()(sending.create)
 app.command()(sending.vote)
 app.command()(sending.execute)

@@ -1,0 +1,159 @@
+"""Judging an installation: its keys, its services, its processes, what is stuck, its disk; asks nobody."""
+
+import shlex
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+from db.health import Work
+from db.keys import KeyRing
+from domain.keys import VerificationKey
+from domain.policy import Definitions
+from workers.checks.finding import Check, Finding, ok, problem, warning
+from workers.checks.servers import MIB
+
+_KEY_NOTICE = timedelta(days=14)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_DISK_PROBLEM_BYTES = 500 * MIB
+_DISK_WARNING_BYTES = 2048 * MIB
+_DISK_WARNING_SHARE = 0.10
+
+
+def keys(ring: KeyRing) -> list[Finding]:
+    """Whether each issuer has a key that counts, and goes on counting; of several the one that ends last."""
+    if not ring.keys:
+        return [
+            problem(
+                Check.KEYS,
+                "No key is registered, so no message counts. Make one with `ops-approval keys create --help`.",
+            )
+        ]
+    issuers = groupby(sorted(ring.keys.values(), key=lambda key: key.issuer), key=lambda key: key.issuer)
+    found = [finding for _, its in issuers if (finding := _last_key(list(its), ring.now))]
+    return found or [ok(Check.KEYS, f"Every issuer has a key that counts for {_KEY_NOTICE.days} more days.")]
+
+
+def _last_key(its: list[VerificationKey], now: datetime) -> Finding | None:
+    last = max(its, key=lambda key: (key.revoked_at is None, _end(key)))
+    if last.revoked_at is not None or _end(last) <= now:
+        return warning(
+            Check.KEYS,
+            f"No key of {last.issuer} counts any more, so nothing that it sends does. If it still sends, make a key: "
+            f"{_making_a_key_like(last)}",
+        )
+    if _end(last) <= now + _KEY_NOTICE:
+        return warning(
+            Check.KEYS,
+            f"Key {last.kid} of {last.issuer} ends on {_end(last):%Y-%m-%d %H:%M} UTC, and there is no later one. Make it "
+            f"and hand it over before: {_making_a_key_like(last)}",
+        )
+    return None
+
+
+def _end(key: VerificationKey) -> datetime:
+    return key.valid_until or _NEVER
+
+
+def _making_a_key_like(key: VerificationKey) -> str:
+    options = {
+        "--type": key.scope.types,
+        "--origin": key.scope.origins,
+        "--action-type": key.scope.action_types,
+        "--role": key.scope.roles,
+    }
+    words = [word for option, values in options.items() for value in values for word in (option, value)]
+    return shlex.join(["ops-approval", "keys", "create", key.issuer, "FILE", *words])
+
+
+def services(definitions: Definitions, known: Collection[str]) -> Finding:
+    """Whether each action type in force can be executed with these settings."""
+    in_force = [versioned.definition for versioned in definitions.action_types_in_force.values()]
+    missing = sorted({action_type.service for action_type in in_force} - set(known))
+    if not missing:
+        return ok(Check.SERVICES, "The service of each action type has an address.")
+    stuck = sorted(action_type.name for action_type in in_force if action_type.service in missing)
+    return warning(
+        Check.SERVICES,
+        f"OPS_APPROVAL_SERVICES has no address here for {', '.join(missing)}: a worker with these settings cannot execute "
+        f"{', '.join(stuck)}. Add the addresses, here and at the workers.",
+    )
+
+
+def ingest(queued: int, *, led: bool) -> Finding:
+    """Whether somebody takes in what waits in the queue."""
+    if led:
+        return ok(Check.INGEST, f"Ingest is running; {queued} messages wait.")
+    if queued:
+        return warning(
+            Check.INGEST, f"{queued} messages wait and nobody takes them in. Start a worker, or read its log."
+        )
+    return ok(Check.INGEST, "No message waits, and no ingest is running.")
+
+
+def scheduler(work: Work) -> Finding:
+    """Whether somebody minds the time."""
+    if work.schedulers:
+        return ok(Check.SCHEDULER, "A scheduler is connected.")
+    if work.timed:
+        return warning(
+            Check.SCHEDULER,
+            f"No scheduler is connected: the deadlines and retries of {work.timed} actions pass unseen. Start one, or read "
+            f"its log.",
+        )
+    return ok(Check.SCHEDULER, "No action waits for a time, and no scheduler is connected.")
+
+
+def overdue(work: Work) -> Finding:
+    """Whether sweeps do what is due."""
+    if work.overdue:
+        return warning(
+            Check.OVERDUE,
+            f"{work.overdue} actions should have been touched more than a minute ago. See that a worker and a scheduler run, "
+            f"and read their logs; `ops-approval actions list` shows the actions.",
+        )
+    return ok(Check.OVERDUE, "Nothing is overdue.")
+
+
+def outcomes(work: Work) -> Finding:
+    """Whether people must find out what became of an execution."""
+    if work.outcomes_unknown:
+        return warning(
+            Check.OUTCOMES,
+            f"Of {work.outcomes_unknown} actions nobody knows whether they happened. Ask the service: `ops-approval actions "
+            f"list --status outcome_unknown`",
+        )
+    return ok(Check.OUTCOMES, "Every outcome is known.")
+
+
+def messages(work: Work) -> Finding:
+    """Whether messages were put aside that somebody should look at."""
+    if work.dead or work.quarantined:
+        return warning(
+            Check.MESSAGES,
+            f"Of the messages of the last 7 days {work.dead} are dead letters and {work.quarantined} are in quarantine. Look "
+            f"at them: `ops-approval messages list --state dead`, or `--state quarantined`",
+        )
+    return ok(Check.MESSAGES, "No message of the last 7 days was put aside.")
+
+
+OF_WORK: dict[Check, Callable[[Work], Finding]] = {
+    Check.SCHEDULER: scheduler,
+    Check.OVERDUE: overdue,
+    Check.OUTCOMES: outcomes,
+    Check.MESSAGES: messages,
+}
+
+
+def disk(free_bytes: int, total_bytes: int) -> Finding:
+    """How much room the embedded servers have."""
+    told = f"{free_bytes / MIB:,.0f} MiB ({free_bytes / total_bytes:.0%}) of the data directory's disk are free"
+    if free_bytes < _DISK_PROBLEM_BYTES:
+        return problem(Check.DISK, f"{told}: the servers will stop. Make room now.")
+    if free_bytes < _DISK_WARNING_BYTES or free_bytes / total_bytes < _DISK_WARNING_SHARE:
+        return warning(Check.DISK, f"{told}. Make room before the servers stop.")
+    return ok(Check.DISK, f"{told}.")
+
+
+def disk_elsewhere() -> Finding:
+    """The disks of servers that are not ours."""
+    return ok(Check.DISK, "The disks of these servers cannot be seen from here: watch them where they are.")
