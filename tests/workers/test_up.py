@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 
+from tests.world import Installation
 from workers.sandbox import Sandbox
 from workers.stack import urls_for
 
 COMMAND = [sys.executable, "-c", "from workers.cli.main import main; main()"]
+
+NEXT = "Next: ops-approval directory sync FILE, with the same --data\n"
 
 
 class Up:
@@ -130,6 +133,16 @@ def test_a_story_survives_kill_9_a_dead_worker_and_a_restart(up: Up, tmp_path: P
 
     assert up.stop(signal.SIGTERM) == 0
     assert not processes_of(up.env["OPS_APPROVAL_DATA"])
+
+
+def test_on_servers_that_may_lose_what_they_keep_it_says_so_and_goes_on(up: Up, installation: Installation) -> None:
+    up.env |= {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
+    up.start()
+    assert up.process is not None
+    assert up.process.stdout is not None
+    printed = list(iter(up.process.stdout.readline, NEXT))
+    assert [line.split()[:2] for line in printed if "fsync" in line] == [["problem", "postgres_durability"]]
+    assert up.stop(signal.SIGTERM) == 0
 
 
 def test_ctrl_c_stops_it_cleanly_and_a_second_up_is_told_why_it_cannot(up: Up) -> None:

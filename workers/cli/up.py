@@ -10,8 +10,11 @@ import typer
 
 from domain.policy import ActionType
 from workers import definition_files, logs
+from workers.checks import gather
+from workers.checks.finding import Level
 from workers.cli.console import UNAVAILABLE, err, fail, out
 from workers.cli.context import Data, settings_for
+from workers.cli.doctor import print_findings
 from workers.sandbox import Sandbox
 from workers.settings import Settings
 from workers.stack import StackError
@@ -60,6 +63,8 @@ def _run(settings: Settings) -> None:
                     f"  no address for {', '.join(missing)}: set OPS_APPROVAL_SERVICES, or try --sandbox",
                     style="yellow",
                 )
+            if troubles := [finding for finding in gather.at_start(settings) if finding.level is not Level.OK]:
+                print_findings(troubles)
             out.print("Next: ops-approval directory sync FILE, with the same --data", style="dim")
             supervisor.run(stopping)
             err.print("Stopping …", style="dim")
