@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 import dramatiq
 import httpx
 import redis
-from dramatiq.brokers.redis import RedisBroker
 
 from db import connect, keys, read
 from db.load import Loader
@@ -138,12 +137,6 @@ def wait_for(look: Callable[[], T | None], seconds: float = 10) -> T:
     return found
 
 
-def close(broker: RedisBroker) -> None:
-    """With its connections, which dramatiq leaves to the garbage collector."""
-    broker.close()
-    broker.client.close()
-
-
 class Installation:
     """One database and one Redis, and the engine's parts at work on them inside this process."""
 
@@ -153,7 +146,7 @@ class Installation:
         self.pool = connect.pool(database_url, "tests", max_size=8)
         self.pool.open()
         self.applier = Applier(self.pool.connection, Loader("ops-approval"))
-        self.broker = make_broker(redis_url)
+        self.broker: dramatiq.Broker = make_broker(redis_url)
 
     @cached_property
     def owner(self) -> connect.Connection:
@@ -162,7 +155,7 @@ class Installation:
 
     def close(self) -> None:
         self.pool.close()
-        close(self.broker)
+        self.broker.close()
         if "owner" in self.__dict__:
             self.owner.close()
 
@@ -221,7 +214,7 @@ class Installation:
                 thread.join()
             drainer._client.close()
             worker.stop()
-            close(broker)
+            broker.close()
             executor.client.close()
 
     def send(self, issuer: str, body: Any) -> dict[str, Any]:

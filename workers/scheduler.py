@@ -48,8 +48,8 @@ class Scheduler:
             try:
                 with connect.connect(self._settings.servers.database_url, connect.SCHEDULER) as conn:
                     schema.check(conn)
-                    self._client.ping()
-                    gather.log([*gather.postgres_at_start(conn), *gather.redis_at_start(self._client)])
+                    count_waiting(self._broker)  # raises while the broker does not answer
+                    gather.log(gather.at_start(conn, self._settings))
                     while not self.stopping.wait(TICK_SECONDS):
                         self.tick(conn)
             except SchemaError as error:

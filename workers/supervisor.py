@@ -137,6 +137,9 @@ def ensure_keys(conn: connect.Connection, directory: Path) -> None:
         path = directory / f"{issuer}.json"
         if not path.exists():
             SigningKey.generate(f"{issuer}-{uuid4().hex[:8]}", issuer).write(path)
-        key = SigningKey.read(path)
+        try:
+            key = SigningKey.read(path)
+        except ValueError as error:
+            raise StackError(f"{error}. Move that file away and a new key is made.") from None
         if key.kid not in registered:
             keys.add_key(conn, key.kid, issuer, key.public_bytes, scope)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -14,11 +15,16 @@ from workers.envelope import SigningKey
 from workers.producer import Producer
 
 COMMAND = [sys.executable, "-c", "from workers.cli.main import main; main()"]
+SECRET = "hunter2"  # noqa: S105 - it guards nothing
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1/0"}
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name not in NOWHERE and "OPS_APPROVAL" not in name}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {*NOWHERE, "BROKER_URL"} and "OPS_APPROVAL" not in name
+    }
     return subprocess.run(
         [*COMMAND, *arguments], env=clean | env, capture_output=True, text=True, timeout=60, check=False
     )
@@ -47,6 +53,25 @@ def test_wrong_use_is_told_and_never_traced(arguments: list[str], env: dict[str,
     done = run(*arguments, **env)
     assert done.returncode == code, done.stderr
     assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("DATABASE_URL", f"postgres//u:{SECRET}@h"),
+        ("REDIS_URL", f"radish://:{SECRET}@h"),
+        ("BROKER_URL", f"amqp://u:{SECRET}@h:port"),
+        ("BROKER_URL", f"redis://u:{SECRET}@h"),
+    ],
+)
+def test_an_address_that_cannot_be_understood_is_named_and_not_quoted(name: str, address: str, tmp_path: Path) -> None:
+    key = tmp_path / "key.json"
+    SigningKey.generate("ops-tooling-1", "ops-tooling").write(key)
+    command = (["db", "check"], ["vote", str(UUID(int=1)), "approve", "--as", "ana", "--key", str(key)])
+    done = run(*command[name != "DATABASE_URL"], **NOWHERE | {name: address})
+    assert (done.returncode, name in done.stderr) == (2, True), done.stderr
+    assert SECRET not in done.stderr
     assert "Traceback" not in done.stderr
 
 

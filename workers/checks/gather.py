@@ -95,11 +95,10 @@ def log(findings: Iterable[Finding]) -> None:
             _log.log(level, "check", name=finding.name.value, found=finding.level.value, sentence=finding.sentence)
 
 
-def at_start(settings: Settings) -> list[Finding]:
-    """What each process looks at when it starts. Raises psycopg.Error while Postgres does not answer."""
+def at_start(conn: Connection, settings: Settings) -> list[Finding]:
+    """What each process looks at when it starts."""
     of_redis, _ = _of_redis(settings)
-    with connect.connect(settings.servers.database_url, _NAME) as conn:
-        return [*postgres_at_start(conn), *of_redis]
+    return [*postgres_at_start(conn), *of_redis]
 
 
 def everything(settings: Settings) -> list[Finding]:
@@ -109,7 +108,9 @@ def everything(settings: Settings) -> list[Finding]:
 
 
 def _of_redis(settings: Settings) -> tuple[list[Finding], int | None]:
-    """Its findings, and how many messages wait, where it tells."""
+    """Its findings, and how many messages wait, where it tells; nothing where RabbitMQ is in its place."""
+    if settings.broker_url:
+        return [], None
     patience = {"socket_connect_timeout": _PATIENCE_SECONDS, "socket_timeout": _PATIENCE_SECONDS}
     try:
         client = redis.Redis.from_url(settings.servers.redis_url, retry=Retry(NoBackoff(), 0), **patience)

@@ -70,12 +70,13 @@ def open_producer(data: Path | None, key_file: Path | None, issuer: str) -> Prod
 
 def open_queue(settings: Settings) -> Queue:
     """Where messages are put."""
-    if settings.broker_url:
-        return make_broker(settings.broker_url)
+    name = "BROKER_URL" if settings.broker_url else "REDIS_URL"
     try:
-        return redis.Redis.from_url(settings.servers.redis_url)
-    except ValueError as error:
-        fail(f"REDIS_URL: {error}.")
+        return make_broker(settings.broker_url) if settings.broker_url else redis.Redis.from_url(settings.broker)
+    except ValueError:  # its text may quote the address, and with it a password
+        fail(f"{name} is not an address that can be understood. Correct it.")
+    except ModuleNotFoundError as error:
+        fail(f"{name} needs the Python package {error.name}. Install `ops-approval[rabbitmq]`.")
 
 
 def send(

@@ -59,8 +59,8 @@ def _run() -> None:
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         fail(f"Postgres does not answer ({reason}). {_WHERE}", UNAVAILABLE)
-    except psycopg.ProgrammingError as error:
-        fail(f"DATABASE_URL: {str(error).strip().splitlines()[0]}.", WRONG_USE)
+    except psycopg.ProgrammingError:  # its text quotes the address, and with it a password
+        fail("DATABASE_URL is not an address that can be understood. Correct it.", WRONG_USE)
     except redis.RedisError as error:
         fail(f"Redis does not answer ({error}). {_WHERE}", UNAVAILABLE)
     except ConnectionClosed:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from db import connect
 from domain.policy import ActionType
 from workers import definition_files, logs
 from workers.checks import gather
@@ -63,15 +64,15 @@ def _run(settings: Settings) -> None:
                     f"  no address for {', '.join(missing)}: set OPS_APPROVAL_SERVICES, or try --sandbox",
                     style="yellow",
                 )
-            if troubles := [finding for finding in gather.at_start(settings) if finding.level is not Level.OK]:
+            with connect.connect(stack.urls.database_url, "ops-approval up") as conn:
+                findings = gather.at_start(conn, settings)
+            if troubles := [finding for finding in findings if finding.level is not Level.OK]:
                 print_findings(troubles)
             out.print("Next: ops-approval directory sync FILE, with the same --data", style="dim")
             supervisor.run(stopping)
             err.print("Stopping …", style="dim")
     except StackError as error:
         fail(str(error), UNAVAILABLE)
-    except ValueError as error:
-        fail(f"{error}. Move that file away and a new key is made.", UNAVAILABLE)
     except KeyboardInterrupt:
         err.print("Stopped before it was ready.", style="dim")
 
