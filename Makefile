@@ -1,17 +1,20 @@
 # Needs GNU make and Python 3.11 or newer; the rest goes into .venv, from the locks.
-# ARGS= passes more arguments to demo, test and lock; PYTHON= names the interpreter that .venv is made from.
+# ARGS= passes more arguments to demo, test, test-servers and lock; PYTHON= names the interpreter that .venv is made from.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock generate clean setup-runtime setup-dev
+.PHONY: help demo test test-servers check lock generate clean setup-runtime setup-dev
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1#/p' Makefile | awk -F '#' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F '#' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 demo: setup-runtime ## see it work, with servers of its own
 	@.venv/bin/ops-approval demo $(ARGS)
 
 test: setup-dev ## run the tests (ARGS="-k quorum -x" chooses)
 	@.venv/bin/python -m pytest -rs $(ARGS)
+
+test-servers: setup-dev ## run them on each installed PostgreSQL, Redis and Valkey too
+	@.venv/bin/python -m tools.server_matrix $(ARGS)
 
 check: setup-dev ## lint, formatting and types
 	.venv/bin/ruff check .

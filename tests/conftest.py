@@ -1,9 +1,15 @@
-"""Real servers for the tests: one Postgres and one Valkey for the whole run, a database of its own for each test."""
+"""Real servers for the tests: one Postgres and one Valkey for the whole run, a database of its own for each test.
 
+They are the embedded ones, or what `TEST_POSTGRES_BIN` (a directory of PostgreSQL's programs) and `TEST_REDIS_SERVER` (the
+path of a redis-server or valkey-server) name. Tests of the embedded servers themselves use those in any case.
+"""
+
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -12,10 +18,13 @@ import redis
 import structlog
 
 from db import connect, schema
+from tests.installed import InstalledPostgres, InstalledRedis, versions
 from tests.world import Installation, prepare
 from workers import definition_files
 from workers.sandbox import Sandbox
 from workers.stack import Servers
+from workers.stack.postgres import Postgres
+from workers.stack.valkey import Valkey
 
 TEMPLATE = "template_ops_approval"
 
@@ -29,9 +38,12 @@ structlog.configure(
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """One embedded Postgres and one embedded Valkey."""
+def servers(record_testsuite_property: Callable[[str, str], None]) -> Iterator[Servers]:
+    """One Postgres and one Valkey."""
     with _servers() as servers:
+        for kind, version in versions(servers.urls).items():
+            record_testsuite_property(kind, version)
+        _make_template(servers.urls.database_url)
         yield servers
 
 
@@ -39,14 +51,23 @@ def servers() -> Iterator[Servers]:
 def _servers() -> Iterator[Servers]:
     directory = Path(tempfile.mkdtemp(prefix="ops-test-", dir="/tmp"))
     directory.chmod(0o711)
-    servers = Servers(directory, durable=False)
+    servers = Servers(directory, durable=False, postgres=_postgres(), valkey=_valkey())
     try:
         servers.start()
-        _make_template(servers.urls.database_url)
         yield servers
     finally:
         servers.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _postgres() -> Callable[..., Postgres]:
+    directory = os.environ.get("TEST_POSTGRES_BIN")
+    return partial(InstalledPostgres, directory=Path(directory)) if directory else Postgres
+
+
+def _valkey() -> Callable[..., Valkey]:
+    path = os.environ.get("TEST_REDIS_SERVER")
+    return partial(InstalledRedis, path=Path(path)) if path else Valkey
 
 
 def _make_template(url: str) -> None:
@@ -107,8 +128,10 @@ def twin(servers: Servers) -> Iterator[Installation]:
 @pytest.fixture
 def own_servers() -> Iterator[tuple[Servers, Installation]]:
     """Servers of the test's own, to be killed and started again, with an installation on them."""
-    with _servers() as servers, _installation(servers) as installation:
-        yield servers, installation
+    with _servers() as servers:
+        _make_template(servers.urls.database_url)
+        with _installation(servers) as installation:
+            yield servers, installation
 
 
 @pytest.fixture

