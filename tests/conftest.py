@@ -19,6 +19,7 @@ import structlog
 
 from db import connect, schema
 from tests.installed import InstalledPostgres, InstalledRedis, versions
+from tests.rabbitmq import RabbitMQ, program
 from tests.world import Installation, prepare
 from workers import definition_files
 from workers.sandbox import Sandbox
@@ -132,6 +133,23 @@ def own_servers() -> Iterator[tuple[Servers, Installation]]:
         _make_template(servers.urls.database_url)
         with _installation(servers) as installation:
             yield servers, installation
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_of_the_run(record_testsuite_property: Callable[[str, str], None]) -> Iterator[RabbitMQ]:
+    """One RabbitMQ node, where it is installed."""
+    if (path := program()) is None:
+        pytest.skip("rabbitmq-server is not installed")
+    with tempfile.TemporaryDirectory(prefix="ops-test-") as directory, RabbitMQ(path, Path(directory)) as node:
+        record_testsuite_property("rabbitmq", f"RabbitMQ {node.version()}")
+        yield node
+
+
+@pytest.fixture
+def rabbitmq(rabbitmq_of_the_run: RabbitMQ) -> RabbitMQ:
+    """RabbitMQ, running whatever the test before did to it."""
+    rabbitmq_of_the_run.start()
+    return rabbitmq_of_the_run
 
 
 @pytest.fixture
