@@ -13,8 +13,9 @@ class Settings(BaseSettings):
     """The environment of a process.
 
     `DATABASE_URL` and `REDIS_URL` name the servers; without them it is the embedded ones that `ops-approval up` runs on
-    the data directory. `BROKER_URL`, amqp://…, puts RabbitMQ in the place of Redis. `OPS_APPROVAL_SERVICES` is a JSON object of service names (as action types use them) and base
-    URLs. `OPS_APPROVAL_AUDIENCE` is the name under which messages address this installation. `OPS_APPROVAL_INGEST=false` leaves the queue `messages` to the stock actor.
+    the data directory. `BROKER_URL`, amqp://…, puts RabbitMQ in the place of Redis. `OPS_APPROVAL_SERVICES` is a JSON object
+    of service names (as action types use them) and base URLs. `OPS_APPROVAL_AUDIENCE` is the name under which messages
+    address this installation. `OPS_APPROVAL_INGEST=false` leaves the queue `messages` to the stock actor.
     `OPS_APPROVAL_ESCALATE_EVERY_SECONDS` and `OPS_APPROVAL_AUTO_EXECUTE_EVERY_SECONDS` are the periods of the two periodic
     actors, beside the sweep that acts within a second anyway.
     """
