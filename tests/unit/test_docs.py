@@ -1,0 +1,53 @@
+"""What the documents tell people to type is there, and what they link to exists."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from workers.cli.main import app
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *ROOT.glob("examples/*/*.md"),
+]
+_BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`(ops-approval [^`]+)`")
+_LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Everything that begins with ops-approval, in blocks and within sentences."""
+    lines = [line for block in _BLOCK.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+    for line in [*lines, *_INLINE.findall(text)]:
+        words = shlex.split(line.replace("…", ""), comments=True)
+        if "ops-approval" in words:
+            yield words[words.index("ops-approval") + 1 :]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_that_a_page_shows_exist_with_their_options(page: Path) -> None:
+    for words in commands(page.read_text()):
+        command: Any = get_command(app)
+        rest = list(words)
+        while hasattr(command, "commands"):
+            if not rest or rest[0].startswith("-"):
+                break
+            assert rest[0] in command.commands, f"{page.name}: ops-approval {' '.join(words)}"
+            command = command.commands[rest.pop(0)]
+        known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)} | {"--help"}
+        for word in rest:
+            assert not word.startswith("--") or word in known, f"{page.name}: {word} in ops-approval {' '.join(words)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_links_to_exists(page: Path) -> None:
+    for target in _LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
