@@ -122,6 +122,11 @@ def groups() -> dict[str, list[Code]]:
     return found
 
 
+def printable(text: str) -> str:
+    """The text without control characters, which could rewrite what stands on a terminal or in a log."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A no with its stable code; `detail` adds what this message in particular got wrong."""
@@ -131,5 +136,5 @@ class Refusal:
 
     @property
     def sentence(self) -> str:
-        """What a person reads: the code's sentence and the detail."""
-        return f"{SENTENCES[self.code]} {self.detail}".strip()
+        """What a person reads: the code's sentence and the detail, which may quote the message."""
+        return printable(f"{SENTENCES[self.code]} {self.detail}".strip())

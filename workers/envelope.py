@@ -31,7 +31,7 @@ from domain.messages import (
     parse_body,
     parse_json,
 )
-from domain.refusals import Code, Refusal
+from domain.refusals import Code, Refusal, printable
 
 TYP = "ops-approval+jws"
 EXCERPT_CHARACTERS = 200
@@ -248,4 +248,4 @@ def claimed(token: str) -> Any:
 
 def excerpt(text: str) -> str:
     """The beginning of something unreadable, in characters that the database and a terminal can hold."""
-    return "".join(character if character.isprintable() else "�" for character in text[:EXCERPT_CHARACTERS])
+    return printable(text[:EXCERPT_CHARACTERS])

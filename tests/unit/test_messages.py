@@ -177,6 +177,14 @@ def test_a_body_of_another_form_is_refused_by_the_name_of_its_field(type_name: s
     assert answer.detail.startswith(field)
 
 
+@pytest.mark.parametrize("body", [{"\x1b[2J": 1}, {"action_id": "\x1b[2J"}, {"\u202e": 1}])
+def test_a_refusal_that_quotes_the_message_can_be_printed(body: Any) -> None:
+    """Unknown names, and characters that pydantic found, are the sender's words; they must not rewrite a terminal."""
+    answer = parse_body("CastVote", VOTE | body)
+    assert isinstance(answer, Refusal)
+    assert answer.sentence.isprintable()
+
+
 @pytest.mark.parametrize(
     "grant",
     [

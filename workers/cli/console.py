@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from domain.refusals import printable
+
 REFUSED, WRONG_USE, UNAVAILABLE = 1, 2, 3
 """Exit codes beside 0. 3 is for servers that do not answer: nothing is known to have been done or refused."""
 
@@ -76,8 +78,8 @@ def coloured(word: str) -> Text:
 
 
 def shown(value: Any) -> str:
-    """Somebody's words on a terminal: no control characters, which could rewrite what stands there."""
-    return "".join(character if character.isprintable() else "�" for character in str(value))
+    """Somebody's words on a terminal."""
+    return printable(str(value))
 
 
 def me() -> str:
