@@ -16,6 +16,7 @@ import psycopg
 import pytest
 import redis
 import structlog
+from hypothesis import settings
 
 from db import connect, schema
 from tests.installed import InstalledPostgres, InstalledRedis, versions
@@ -28,6 +29,9 @@ from workers.stack.postgres import Postgres
 from workers.stack.valkey import Valkey
 
 TEMPLATE = "template_ops_approval"
+
+# For searching longer than the suite does: make test ARGS="tests/workers/test_fuzz.py --hypothesis-profile=long".
+settings.register_profile("long", max_examples=10_000)
 
 # Logs of failed tests are shown; the default's tracebacks with every local variable take seconds to draw.
 structlog.configure(
