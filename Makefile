@@ -1,8 +1,8 @@
 # Needs GNU make and Python 3.11 or newer; the rest goes into .venv, from the locks.
-# ARGS= passes more arguments to demo, test, test-servers and lock; PYTHON= names the interpreter that .venv is made from.
+# ARGS= passes more arguments to demo, test, test-servers, fuzz and lock; PYTHON= names the interpreter that .venv is made from.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers check lock generate clean setup-runtime setup-dev
+.PHONY: help demo test test-servers check fuzz lock generate clean setup-runtime setup-dev
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F '#' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -21,17 +21,25 @@ check: setup-dev ## lint, formatting and types
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+fuzz: setup-dev ## feed it what nobody would send, for minutes (Linux; ARGS=-max_total_time=600: longer)
+	@.venv/bin/python -I -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+		--require-hashes -r requirements-fuzz.lock
+	@for target in entries envelopes said; do \
+		.venv/bin/python -m tests.fuzz.harness $$target -max_total_time=60 -print_final_stats=1 $(ARGS) || exit 1; \
+	done
+
 lock: setup-dev ## pin the dependencies of pyproject.toml (ARGS=--upgrade takes the newest)
 	@$(BUILD_NEEDS) | $(COMPILE) --extra embedded --extra dev -o requirements-dev.lock $(ARGS) >/dev/null
 	@# The compiler keeps the versions that it finds, so both locks pin the same.
 	@cp requirements-dev.lock requirements.lock
 	@$(BUILD_NEEDS) | $(COMPILE) --extra embedded -o requirements.lock >/dev/null
+	@$(LOCKED) --group fuzz -o requirements-fuzz.lock $(ARGS) >/dev/null
 
 generate: setup-dev ## write schemas and tables in docs/ and parts of schema.sql from the code
 	@.venv/bin/python -m tools.generate $(ARGS)
 
 clean: ## remove .venv, caches and build leftovers
-	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-runtime:
@@ -42,5 +50,6 @@ setup-dev:
 
 # What installing the project into .venv takes beside its dependencies.
 BUILD_NEEDS = printf '%s\n' 'setuptools>=77' wheel uv
-COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' .venv/bin/uv pip compile --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links pyproject.toml -
+LOCKED = UV_CUSTOM_COMPILE_COMMAND='make lock' .venv/bin/uv pip compile --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links
+COMPILE = $(LOCKED) pyproject.toml -
