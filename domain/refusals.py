@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+LONGEST_SENTENCE = 1000
+
+
 class Code(StrEnum):
     """A stable reason for a refusal or a quarantine; its value is what callers see."""
 
@@ -136,5 +139,6 @@ class Refusal:
 
     @property
     def sentence(self) -> str:
-        """What a person reads: the code's sentence and the detail, which may quote the message."""
-        return printable(f"{SENTENCES[self.code]} {self.detail}".strip())
+        """What a person reads: the code's sentence and the detail, which may quote the message; at most 1000 characters."""
+        told = printable(f"{SENTENCES[self.code]} {self.detail}".strip())
+        return told if len(told) <= LONGEST_SENTENCE else f"{told[: LONGEST_SENTENCE - 1]}…"

@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
-from domain.refusals import SENTENCES, Code, groups
+from domain.refusals import SENTENCES, Code, Refusal, groups
 from tools import generate
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_a_refusal_quotes_no_more_of_a_message_than_a_person_would_read() -> None:
+    long = Refusal(Code.INVALID_BODY, "x" * 20_000).sentence
+    assert (len(long), long[-1]) == (1000, "…")
+    assert Refusal(Code.EXPIRED).sentence.endswith(".")
 
 
 def test_every_code_has_its_sentence_and_stands_under_one_heading() -> None:
