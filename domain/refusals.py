@@ -7,7 +7,6 @@ rely on the codes; the sentences are for people.
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 LONGEST_SENTENCE = 1000
 
 
