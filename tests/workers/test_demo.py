@@ -8,15 +8,11 @@ from pathlib import Path
 COMMAND = [sys.executable, "-c", "from workers.cli.main import main; main()", "demo"]
 
 
-def demos() -> set[Path]:
-    return set(Path("/tmp").glob("ops-demo-*"))  # noqa: S108 - where the demo puts its directory
-
-
 def test_the_demo_for_programs_is_one_json_object() -> None:
-    before = demos()
-    done = subprocess.run([*COMMAND, "--json"], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    demo = subprocess.Popen([*COMMAND, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    output, errors = demo.communicate(timeout=120)
+    assert demo.returncode == 0, errors
+    told = json.loads(output)
     assert set(told) == {"action", "trail", "effects", "receipts", "alert"}
     assert [(event["event"], event["actor"]) for event in told["trail"]] == [
         ("created", "sira-system"),
@@ -34,7 +30,8 @@ def test_the_demo_for_programs_is_one_json_object() -> None:
     assert told["alert"]["status"] == "auto_remediated"
     assert told["alert"]["remedied_by_action_id"] == told["action"]["id"]
     assert [receipt["outcome"] for receipt in told["receipts"]] == ["applied"] * 4
-    assert demos() == before, "the demo left its directory behind"
+    left = list(Path("/tmp").glob(f"ops-demo-{demo.pid}-*"))  # noqa: S108 - where the demo puts its directory
+    assert left == [], "the demo left its directory behind"
 
 
 def test_the_demo_for_people_is_plain_text_where_there_is_no_terminal() -> None:

@@ -1,5 +1,6 @@
 """`ops-approval demo`: the document's scenario on real servers, from a low float to a complete trail."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -62,7 +63,7 @@ def demo(*, as_json: AsJson = False) -> None:
 @contextmanager
 def _installation() -> Iterator[tuple[Stack, Sandbox, Path]]:
     """Servers, worker, scheduler and Molam's services, for as long as the demo lasts, in a directory that goes after it."""
-    directory = Path(tempfile.mkdtemp(prefix="ops-demo-", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix=f"ops-demo-{os.getpid()}-", dir="/tmp"))
     directory.chmod(0o711)
     log = directory / "worker.log"
     try:
