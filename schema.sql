@@ -392,11 +392,11 @@ order by params ->> 'alert_id',
 comment on view alerts is 'Each alert that an action answers: auto_remediated when, and only when, the action was executed.';
 
 
--- The last period, counted in its own lengths since 1970, in which each periodic actor was asked for: of several schedulers
--- the first to write it asks, the others do not.
+-- The beginning of the last period in which each periodic actor was asked for: of several schedulers the first to write it
+-- asks, the others do not.
 create table schedule (
-    actor    text primary key,
-    period   bigint not null
+    actor      text primary key,
+    asked_in   timestamptz not null
 );
 
 

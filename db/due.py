@@ -55,14 +55,18 @@ def find_ended_parking(conn: Connection, limit: int) -> list[ParkingEnded]:
     return [ParkingEnded(row["content_sha256"], row["action_id"]) for row in found]
 
 
-def claim_period(conn: Connection, actor_name: str, period: int) -> bool:
-    """Whether nobody has asked for this periodic actor in this period or a later one yet; from now on somebody has."""
+def claim_period(conn: Connection, actor_name: str, period_seconds: int) -> bool:
+    """Whether nobody has asked for this periodic actor in the period that it is now; from now on somebody has."""
     claimed = conn.execute(
         """
-        insert into schedule (actor, period) values (%s, %s)
-        on conflict (actor) do update set period = excluded.period where schedule.period < excluded.period
+        with period as (
+            select date_bin(make_interval(secs => %s), clock_timestamp(), timestamptz 'epoch') as begun
+        )
+        insert into schedule (actor, asked_in)
+        select %s, begun from period where not exists (select from schedule where actor = %s and asked_in >= begun)
+        on conflict (actor) do update set asked_in = excluded.asked_in where schedule.asked_in < excluded.asked_in
         """,
-        [actor_name, period],
+        [period_seconds, actor_name, actor_name],
     )
     return claimed.rowcount == 1
 

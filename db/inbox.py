@@ -27,5 +27,20 @@ def find_messages(
 
 
 def get_messages(conn: Connection, ids: Collection[int]) -> list[Row]:
-    """These messages with everything that is kept of them, the oldest first; those that there are."""
-    return conn.execute("select * from messages where id = any(%s) order by id", [list(ids)]).fetchall()
+    """These messages, the oldest first, without their envelopes; those that there are."""
+    return conn.execute(
+        "select id, outcome, code, content_sha256 from messages where id = any(%s) order by id", [list(ids)]
+    ).fetchall()
+
+
+def get_message(conn: Connection, message_id: int) -> Row | None:
+    """A message with everything that is kept of it."""
+    return conn.execute("select * from messages where id = %s", [message_id]).fetchone()
+
+
+def get_tokens(conn: Connection, ids: Collection[int]) -> dict[int, str]:
+    """The envelopes of these messages, of those of which one is kept."""
+    rows = conn.execute(
+        "select id, token from messages where id = any(%s) and token is not null", [list(ids)]
+    ).fetchall()
+    return {row["id"]: row["token"] for row in rows}

@@ -60,14 +60,18 @@ def add_key(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: S
 
     Raises `ScopeConflict` if the issuer would then both cast votes and sync the directory, through whatever keys.
     """
-    others = conn.execute("select scope from keys where issuer = %s", [issuer]).fetchall()
-    types = {name for row in others for name in row["scope"].get("types", [])} | set(scope.types)
-    if types & {"CastVote", "*"} and types & {"SyncDirectory", "*"}:
-        raise ScopeConflict(f"issuer {issuer!r} would both cast votes and sync the directory; use another issuer name")
-    conn.execute(
-        "insert into keys (kid, issuer, alg, public_key, scope) values (%s, %s, %s, %s, %s)",
-        [kid, issuer, ALGORITHM, public_key, Jsonb(scope.model_dump(mode="json"))],
-    )
+    with conn.transaction():
+        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"keys of {issuer}"])
+        others = conn.execute("select scope from keys where issuer = %s", [issuer]).fetchall()
+        types = {name for row in others for name in row["scope"].get("types", [])} | set(scope.types)
+        if types & {"CastVote", "*"} and types & {"SyncDirectory", "*"}:
+            raise ScopeConflict(
+                f"issuer {issuer!r} would both cast votes and sync the directory; use another issuer name"
+            )
+        conn.execute(
+            "insert into keys (kid, issuer, alg, public_key, scope) values (%s, %s, %s, %s, %s)",
+            [kid, issuer, ALGORITHM, public_key, Jsonb(scope.model_dump(mode="json"))],
+        )
 
 
 def enrol_key(conn: Connection, kid: str, person: str, public_key: bytes) -> None:

@@ -67,7 +67,7 @@ class Loader:
 def _lock(conn: Connection, inputs: Iterable[Input]) -> None:
     """Serialize with every other batch that has one of these messages or actions, also where no row exists yet."""
     names: set[str] = set()
-    for given in inputs:
+    for given in [item.message if isinstance(item, Undigestible) else item for item in inputs]:
         match given:
             case Message():
                 names.add(f"content {given.content_sha256.hex()}")

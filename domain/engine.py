@@ -172,7 +172,7 @@ def _bury(world: World, undigestible: Undigestible) -> Receipt:
     record = Record(given.content_sha256, None, Outcome.DEAD, refusal.sentence, refusal.code)
     if isinstance(given, Message):
         record = replace(record, token=given.token, kid=given.kid, type=given.type)
-        if (given.issuer, given.jti) not in world.identities:
+        if world.identities.get((given.issuer, given.jti), given.content_sha256) == given.content_sha256:
             record = replace(record, issuer=given.issuer, jti=given.jti)
     world.put_record(record)
     return record.receipt

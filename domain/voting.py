@@ -24,6 +24,8 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
 
     A person's vote with the latest `cast_at` is the one that counts, in whatever order they arrive; ties by jti.
     """
+    if message.person not in (None, body.voter_id):
+        return Refusal(Code.OUT_OF_SCOPE, f"It is the own key of {message.person!r} and casts nobody else's votes.")
     action = world.actions.get(body.action_id)
     if action is None:
         if world.parked_counts.get(body.action_id, 0) >= MAX_PARKED:
@@ -81,8 +83,6 @@ def _refusal(world: World, action: Action, message: Message, body: CastVote, rol
     """Why this vote may not count, if it may not; the first reason of several, the most telling first."""
     requirement = action.live_requirement
     held = world.directory.roles_of(body.voter_id, world.now)
-    if message.person not in (None, body.voter_id):
-        return Refusal(Code.OUT_OF_SCOPE, f"It is {message.person!r}'s own key and casts nobody else's votes.")
     if not Scope.allows(message.scope.action_types, action.action_type):
         return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
     if action.status not in OPEN:

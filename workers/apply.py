@@ -31,7 +31,7 @@ from workers.queue import token_in, token_of
 _log = structlog.get_logger(__name__)
 
 # No connection, no login, no database, a conflict, a missing table or right, no resources, shutting down, I/O trouble:
-# nothing of which a message can be the cause.
+# hardly ever a message is the cause of it. Where one is all the same, ingest finds it by its size of batch.
 _TRANSIENT_CLASSES = frozenset({"08", "28", "3D", "40", "42", "53", "57", "58"})
 # Outside those classes: the server cut off a session that said nothing, is a standby just now, or gave up on a lock.
 _TRANSIENT_STATES = frozenset({"25P03", "25006", "55P03"})
@@ -133,9 +133,18 @@ class Applier:
             reason = f"({type(error).__name__}{f', SQLSTATE {sqlstate}' if sqlstate else ''})"
             return self._transact([Undigestible(given, reason)])
         if isinstance(given, Due):
-            with self.connections() as conn:
-                due.postpone(conn, given.action_id)
+            self._postpone(given.action_id)
         return Applied([Receipt.refused(Refusal(Code.DEAD_LETTER, type(error).__name__))])
+
+    def _postpone(self, action_id: UUID) -> None:
+        """Put an action off that cannot be touched; one whose row cannot even be changed must not stop the others."""
+        try:
+            with self.connections() as conn:
+                due.postpone(conn, action_id)
+        except psycopg.Error as error:
+            if is_transient(error):
+                raise
+            _log.exception("action_not_postponed", action_id=str(action_id), error=type(error).__name__)
 
     def _transact(self, batch: Sequence[Input]) -> Applied:
         """One transaction around one load, the fold of `step`, and one save; conflicts with others are tried again."""

@@ -7,7 +7,8 @@ does; its pipelines, callbacks and results are off.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, cast
@@ -20,12 +21,11 @@ from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.middleware import AgeLimit, Middleware, Retries, ShutdownNotifications
 
-from workers.queue import MESSAGES, RECEIVE, WORK, Entry, received
+from workers.queue import MESSAGES, WORK, Entry, is_workable, received
 
 _log = structlog.get_logger(__name__)
 
 _EXCERPT_CHARACTERS = 400
-_FIELDS = {"actor_name": str, "kwargs": dict, "options": dict, "message_id": str, "message_timestamp": int}
 _BOOKKEEPING = {"eta": int, "retries": int, "traceback": str, "requeue_timestamp": int}
 """Dramatiq's own notes on a message, and what they are; whatever else a message says of its handling is ignored."""
 
@@ -56,8 +56,7 @@ def count_waiting(broker: dramatiq.Broker) -> int:
     """How many entries of the queue `work` nobody has taken yet. Raises redis.RedisError or ConnectionClosed."""
     if isinstance(broker, RedisBroker):
         return int(broker.client.llen(f"{broker.namespace}:{WORK}"))
-    counts: Sequence[int] = broker.get_queue_message_counts(WORK)  # type: ignore[attr-defined]  # RabbitMQ's has it
-    return counts[0]
+    return broker.count_waiting(WORK)  # type: ignore[attr-defined,no-any-return]  # workers.rabbitmq's has it
 
 
 def readable(queue_name: str, body: bytes) -> dramatiq.Message[Any] | None:
@@ -69,7 +68,7 @@ def readable(queue_name: str, body: bytes) -> dramatiq.Message[Any] | None:
         message: dramatiq.Message[Any] = dramatiq.Message.decode(body)
     except DecodeError:
         return _instead(queue_name, body)
-    if not _fits(queue_name, message):
+    if not is_workable(queue_name, message):
         return _instead(queue_name, body)
     noted = {
         name: message.options[name] for name, kind in _BOOKKEEPING.items() if type(message.options.get(name)) is kind
@@ -77,14 +76,6 @@ def readable(queue_name: str, body: bytes) -> dramatiq.Message[Any] | None:
     if not queue_name.endswith(".DQ"):
         noted.pop("eta", None)  # dramatiq would keep it in memory until then
     return replace(message, options=noted)
-
-
-def _fits(queue_name: str, message: dramatiq.Message[Any]) -> bool:
-    """Whether dramatiq can work on it: its dataclass does not look at what its fields are."""
-    fields: dict[str, Any] = message.asdict()
-    well_typed = all(isinstance(fields[name], kind) for name, kind in _FIELDS.items())
-    of_producers = queue_name.removesuffix(".DQ") == MESSAGES
-    return well_typed and message.queue_name == queue_name and (message.actor_name == RECEIVE or not of_producers)
 
 
 def _instead(queue_name: str, body: bytes) -> dramatiq.Message[Any] | None:
@@ -107,6 +98,18 @@ class CarefulRedisBroker(RedisBroker):
         self.client.close()
 
 
+@contextmanager
+def _told_as_closed() -> Iterator[None]:
+    """Any trouble with Redis, a full or read-only one too, as the one error that dramatiq waits out.
+
+    Any other ends a consumer's thread for good: it happens again while that closes what it has.
+    """
+    try:
+        yield
+    except redis.RedisError as error:
+        raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]  # as above
+
+
 class CarefulRedisConsumer(_RedisConsumer):
     """Hands out what was fetched, under the ids that Redis keeps it by until it is acknowledged.
 
@@ -121,11 +124,9 @@ class CarefulRedisConsumer(_RedisConsumer):
         self._bodies = f"{broker.namespace}:{queue_name}.msgs"
 
     def __next__(self) -> dramatiq.MessageProxy | None:
-        try:
+        with _told_as_closed():
             if not self.message_cache and self.outstanding_message_count < self.prefetch:
                 self.message_cache = self._fetch()
-        except redis.ConnectionError as error:
-            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]  # as above
         if not self.message_cache:
             self.misses, pause_milliseconds = compute_backoff(self.misses, max_backoff=self.timeout)
             time.sleep(pause_milliseconds / 1000)
@@ -134,6 +135,18 @@ class CarefulRedisConsumer(_RedisConsumer):
         message = self.message_cache.pop(0)
         self.queued_message_ids.add(message.message_id)
         return dramatiq.MessageProxy(message)
+
+    def ack(self, message: dramatiq.MessageProxy) -> None:
+        with _told_as_closed():
+            super().ack(message)  # type: ignore[no-untyped-call]  # as above
+
+    def nack(self, message: dramatiq.MessageProxy) -> None:
+        with _told_as_closed():
+            super().nack(message)  # type: ignore[no-untyped-call]  # as above
+
+    def requeue(self, messages: Iterable[dramatiq.MessageProxy]) -> None:
+        with _told_as_closed():
+            super().requeue(messages)  # type: ignore[no-untyped-call]  # as above
 
     def _fetch(self) -> list[dramatiq.Message[Any]]:
         self.broker.do_fetch(self.queue_name, self.prefetch - self.outstanding_message_count)

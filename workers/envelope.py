@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from db.keys import KeyRing
@@ -35,6 +36,18 @@ from domain.refusals import Code, Refusal, printable
 
 TYP = "ops-approval+jws"
 EXCERPT_CHARACTERS = 200
+MAX_KEPT_BYTES = 4096
+"""How long a token may be that is kept though nobody is known to have signed it: longer than nearly all, short for a flood."""
+
+
+class _Registry(JWSRegistry):
+    """The library's limits are below ours, which are looked at before it is asked."""
+
+    max_header_length = MAX_BYTES
+    max_payload_length = MAX_SNAPSHOT_BYTES
+
+
+_REGISTRY = _Registry(algorithms=[ALGORITHM])
 
 _Seconds = Annotated[int, Field(ge=0, le=253_402_300_799, strict=True)]
 
@@ -146,7 +159,7 @@ class SigningKey:
     def sign_payload(self, payload: bytes) -> str:
         """The token of any payload, well-formed or not."""
         header = {"alg": ALGORITHM, "kid": self.kid, "typ": TYP}
-        return jws.serialize_compact(header, payload, self._jwk, algorithms=[ALGORITHM])
+        return jws.serialize_compact(header, payload, self._jwk, registry=_REGISTRY)
 
 
 def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
@@ -159,7 +172,7 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
     sha256 = content_sha256(encoded)
 
     def unopened(code: Code, detail: str = "", *, keep: bool = False) -> Unopened:
-        kept = token if keep and len(encoded) <= MAX_BYTES else None
+        kept = token if keep and len(encoded) <= MAX_KEPT_BYTES else None
         return Unopened(sha256, Refusal(code, detail), excerpt(token), kept)
 
     if len(encoded) > MAX_SNAPSHOT_BYTES:
@@ -214,7 +227,7 @@ def _verify(token: str, key: VerificationKey) -> bytes | None:
     encoded = base64.urlsafe_b64encode(key.public_key).decode().rstrip("=")
     jwk = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": encoded})
     try:
-        return jws.deserialize_compact(token, jwk, algorithms=[ALGORITHM]).payload
+        return jws.deserialize_compact(token, jwk, registry=_REGISTRY).payload
     except (JoseError, ValueError):
         return None
 

@@ -6,6 +6,7 @@ the leader's connection. Delete this file and the stock actor `receive` does the
 """
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -29,6 +30,7 @@ _log = structlog.get_logger(__name__)
 BATCH = 200
 _WAIT_SECONDS = 1
 _PAUSE_SECONDS = 0.5
+_FAILURES_ALONE = 3
 
 # A leader that is stopped, or cut off, must lose the lock: the server ends a session that says nothing for this long, and
 # with it the lock. The loop speaks at least once in `_WAIT_SECONDS`.
@@ -41,7 +43,8 @@ class Ingest:
     def __init__(self, settings: Settings, broker: dramatiq.Broker, *, batch: int = BATCH) -> None:
         self._settings = settings
         self._broker = broker
-        self._batch = batch
+        self._batch = self._size = batch
+        self._failures = 0
         self._loader = Loader(settings.audience)
         self._client = redis.Redis.from_url(settings.servers.redis_url)
         self._doorbell = Doorbell(self._client)
@@ -75,16 +78,34 @@ class Ingest:
                 return
         _log.info("ingest_leads")
         applier = Applier(lambda: _lent(conn), self._loader)
+        recall_at = 0.0
         while not self.stopping.is_set():
+            if time.monotonic() >= recall_at:
+                self._doorbell.recall_delayed()
+                recall_at = time.monotonic() + _WAIT_SECONDS
             if self._doorbell.wait(_WAIT_SECONDS):
                 self.drain_once(applier)
             else:
                 leader.still_there(conn)
-                self._doorbell.recall_delayed()
 
     def drain_once(self, applier: Applier) -> int:
-        """Apply one batch and forget it after the commit; how many entries were forgotten."""
-        return self._drain(applier, self._doorbell.peek(self._batch))
+        """Apply one batch and forget it after the commit; how many entries were forgotten.
+
+        What looks as if it would pass by itself may be one message's doing after all, such as a trigger that it meets or a
+        statement that it makes too slow. So a batch that fails comes back half as large, until the culprit is alone; that
+        one goes behind the others when it has failed alone some times.
+        """
+        entries = self._doorbell.peek(self._size)
+        try:
+            count = self._drain(applier, entries)
+        except Exception:
+            self._size = max(1, len(entries) // 2)
+            self._failures = self._failures + 1 if len(entries) == 1 else 0
+            if self._failures >= _FAILURES_ALONE:
+                self._set_aside(entries[0])
+            raise
+        self._size, self._failures = min(self._batch, 2 * self._size), 0
+        return count
 
     def _drain(self, applier: Applier, entries: Sequence[Entry]) -> int:
         try:
@@ -94,15 +115,19 @@ class Ingest:
                 raise
             if len(entries) > 1:
                 return sum(self._drain(applier, [entry]) for entry in entries)
-            # Not even its record can be written. It stays in the queue, behind the others, until somebody mends the cause.
-            _log.exception("message_not_recorded", entry=entries[0].id.decode(errors="replace"))
-            self._doorbell.set_aside(entries[0])
+            self._set_aside(entries[0])
             self.stopping.wait(_PAUSE_SECONDS)
             return 0
         for action_id in applied.executable:
             ring(self._broker, "execute", str(action_id))
         self._doorbell.forget(entries)
         return len(entries)
+
+    def _set_aside(self, entry: Entry) -> None:
+        """Not even its record can be written: it stays in the queue, behind the others, until somebody mends the cause."""
+        _log.exception("message_not_recorded", entry=entry.id.decode(errors="replace"))
+        self._failures = 0
+        self._doorbell.set_aside(entry)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import binascii
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from nacl.bindings import crypto_core_ed25519_is_valid_point
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.keys import ALGORITHM
@@ -25,13 +26,15 @@ class PublicKey(BaseModel):
 
     @property
     def public_bytes(self) -> bytes:
-        """The key itself: 32 bytes. Raises ValueError if it has not so many."""
+        """The key itself: 32 bytes. Raises ValueError if it is none."""
         try:
             decoded = base64.b64decode(self.x + "=" * (-len(self.x) % 4), altchars=b"-_", validate=True)
         except binascii.Error:
             decoded = b""
         if len(decoded) != _PUBLIC_BYTES:
             raise ValueError(f"its x is not {_PUBLIC_BYTES} bytes in base64url")
+        if not crypto_core_ed25519_is_valid_point(decoded):  # for some that are none anybody can sign
+            raise ValueError("its x is no point that a private key belongs to")
         return decoded
 
 

@@ -5,6 +5,7 @@ Producers put ordinary dramatiq messages for the actor `receive(token)` there.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, cast
 from uuid import uuid4
 
@@ -28,6 +29,8 @@ _LIST = f"dramatiq:{MESSAGES}"
 _BODIES = f"dramatiq:{MESSAGES}.msgs"
 _DELAYED = f"dramatiq:{MESSAGES}.DQ"
 _CHUNK = 500
+_PEEK_BYTES = 512 * 1024
+"""How much is peeked at once: the server ends the session of a leader that says nothing while it opens and applies it."""
 
 # LREM and HDEL by id, never LTRIM: an entry that was not looked at stays, whoever else changed the list meanwhile.
 _FORGET = """
@@ -120,10 +123,18 @@ class Doorbell:
         return self._client.blmove(_LIST, _LIST, timeout_seconds, src="LEFT", dest="LEFT") is not None
 
     def peek(self, limit: int) -> list[Entry]:
-        """The oldest entries, which stay where they are."""
-        ids = cast("list[bytes]", self._client.lrange(_LIST, 0, limit - 1))
+        """The oldest entries, which stay where they are: at most so many, and few where they are large."""
+        ids = self._few(cast("list[bytes]", self._client.lrange(_LIST, 0, limit - 1)))
         bodies = cast("list[bytes | None]", self._client.hmget(_BODIES, ids)) if ids else []
         return [Entry(entry_id, body) for entry_id, body in zip(ids, bodies, strict=True)]
+
+    def _few(self, ids: list[bytes]) -> list[bytes]:
+        """Those that come first, as many as are together within a bound, and one in any case."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for entry_id in ids:
+                pipe.hstrlen(_BODIES, entry_id)
+            sums = accumulate(pipe.execute())
+        return ids[: max(1, sum(total <= _PEEK_BYTES for total in sums))]
 
     def recall_delayed(self) -> None:
         """Put messages that were to be delivered later at the end of the queue; a vote has no use for waiting."""
@@ -145,7 +156,19 @@ def token_of(body: bytes) -> str | None:
         message: dramatiq.Message[Any] = dramatiq.Message.decode(body)
     except DecodeError:
         return None
-    return token_in(message.args, message.kwargs) if message.actor_name == RECEIVE else None
+    recalled = is_workable(f"{MESSAGES}.DQ", message)
+    return token_in(message.args, message.kwargs) if recalled or is_workable(MESSAGES, message) else None
+
+
+_FIELDS = {"actor_name": str, "kwargs": dict, "options": dict, "message_id": str, "message_timestamp": int}
+
+
+def is_workable(queue_name: str, message: dramatiq.Message[Any]) -> bool:
+    """Whether dramatiq can work on a message of this queue: its own dataclass does not look at what its fields are."""
+    fields: dict[str, Any] = message.asdict()
+    well_typed = all(isinstance(fields[name], kind) for name, kind in _FIELDS.items())
+    of_producers = queue_name.removesuffix(".DQ") == MESSAGES
+    return well_typed and message.queue_name == queue_name and (message.actor_name == RECEIVE or not of_producers)
 
 
 def token_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:

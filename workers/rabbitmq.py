@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.errors import ConnectionClosed
+from pika.exceptions import AMQPError  # type: ignore[import-untyped]  # it has no types
 
 from workers.brokers import readable
 
@@ -14,6 +16,15 @@ class CarefulRabbitmqBroker(RabbitmqBroker):
     @property
     def consumer_class(self) -> type["CarefulRabbitmqConsumer"]:
         return CarefulRabbitmqConsumer
+
+    def count_waiting(self, queue_name: str) -> int:
+        """How many entries of a queue nobody has taken yet; raises ConnectionClosed."""
+        try:
+            self.declare_queue(queue_name, ensure=True)
+            return int(self.get_queue_message_counts(queue_name)[0])
+        except AMQPError as error:
+            del self.connection
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]  # dramatiq's is untyped
 
 
 class CarefulRabbitmqConsumer(_RabbitmqConsumer):

@@ -5,7 +5,6 @@ It decides nothing, so any number may run: one of them claims each period of a p
 
 import signal
 import threading
-import time
 from types import FrameType
 
 import dramatiq
@@ -39,7 +38,6 @@ class Scheduler:
             "escalate_expired_actions": settings.escalate_every_seconds,
             "auto_execute_approved_actions": settings.auto_execute_every_seconds,
         }
-        self._asked: dict[str, int] = {}
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -65,10 +63,8 @@ class Scheduler:
         if due.is_anything_due(conn):
             ring(self._broker, "sweep")
         for actor_name, period_seconds in self._periods.items():
-            period = int(time.time() // period_seconds)
-            if self._asked.get(actor_name) != period and due.claim_period(conn, actor_name, period):
+            if due.claim_period(conn, actor_name, period_seconds):
                 ring(self._broker, actor_name)
-            self._asked[actor_name] = period
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Key files: their owner's alone, never overwritten, and never quoted when they cannot be read."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -25,6 +26,11 @@ def test_a_key_file_is_its_owners_alone_and_is_never_overwritten(tmp_path: Path)
     assert read.sign_payload(b"{}") == KEY.sign_payload(b"{}")
 
 
+NO_POINTS = [
+    base64.urlsafe_b64encode(point).decode().rstrip("=")
+    for point in (b"\x01" + bytes(31), bytes(32), b"\xff" * 32, b"\x02" + bytes(31), b"\xec" + b"\xff" * 30 + b"\x7f")
+]
+"""Of small order, not canonical, or not on the curve: for some of them anybody can make signatures."""
 SECRET = str(KEY._jwk.as_dict(private=True)["d"])
 JWK = {"kty": "OKP", "crv": "Ed25519", "x": KEY._jwk.as_dict(private=False)["x"], "d": SECRET}
 
@@ -71,6 +77,7 @@ def test_a_file_that_is_no_key_is_named_and_its_content_is_not(content: bytes, t
         ({"kid": "k", "issuer": "i", "jwk": JWK}, "private key"),
         (KEY.public_jwk | {"x": KEY.public_jwk["x"][:-3]}, "32 bytes"),
         (KEY.public_jwk | {"x": "*" + KEY.public_jwk["x"][1:]}, "32 bytes"),
+        *((KEY.public_jwk | {"x": point}, "no point") for point in NO_POINTS),
         (KEY.public_jwk | {"crv": "X25519"}, "Ed25519"),
         (KEY.public_jwk | {"kty": "EC"}, "Ed25519"),
         (KEY.public_jwk | {"x": 5}, "Ed25519"),

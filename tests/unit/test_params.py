@@ -12,6 +12,11 @@ from workers import definition_files
 SECRET = "XOF-4711"  # noqa: S105 - it is a param
 
 
+BILLION = {"0": {"type": "null"}} | {
+    str(number): {"anyOf": [{"$ref": f"#/$defs/{number - 1}"}] * 10} for number in range(1, 10)
+}
+
+
 @pytest.mark.parametrize(
     ("document", "says"),
     [
@@ -19,9 +24,18 @@ SECRET = "XOF-4711"  # noqa: S105 - it is a param
         ({"properties": {"amount": {"minimun": 1}}}, "properties.amount"),
         ({"properties": {"amount": {"minimum": "1"}}}, "properties.amount"),
         ({"type": "objekt"}, "type"),
-        ({"$ref": "https://example.com/schema.json"}, "disabled"),
-        ({"$ref": "file:///etc/hostname"}, "disabled"),
+        ({"$ref": "https://example.com/schema.json"}, "example.com"),
+        ({"$ref": "file:///etc/hostname"}, "hostname"),
         ({"$ref": "#/$defs/missing"}, "missing"),
+        ({"$ref": "#"}, "#"),
+        (
+            {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+            "circle",
+        ),
+        ({"properties": {"a": {"$dynamicRef": "#meta"}}}, "dynamicRef"),
+        ({"$schema": "http://json-schema.org/draft-04/schema#"}, "schema"),
+        ({"properties": {"a": {"$recursiveRef": "#"}}}, "recursiveRef"),
+        ({"$defs": BILLION, "$ref": "#/$defs/9"}, "1000 keywords"),
         ({"properties": {"day": {"format": "dye"}}}, "dye"),
         ({"pattern": "(a"}, "pattern"),
         ({"pattern": r"(a)\1"}, "pattern"),
@@ -58,6 +72,15 @@ def test_a_problem_names_its_path_and_never_the_value(
     (problem,) = ParamsSchema(schema).problems(params)
     assert problem.startswith(says)
     assert SECRET not in problem
+
+
+def test_definitions_beside_a_schema_can_be_referred_to_again_and_again() -> None:
+    amount = {"$ref": "#/$defs/amount"}
+    schema = ParamsSchema(
+        {"$defs": {"amount": {"type": "integer"}}, "properties": {"a": amount, "b": {"items": amount}}}
+    )
+    assert schema.problems({"a": 1, "b": [1, 2]}) == []
+    assert len(schema.problems({"a": "x", "b": [1, "y"]})) == 2
 
 
 def test_at_most_five_problems_are_told() -> None:

@@ -7,7 +7,9 @@ from uuid import UUID
 import dramatiq
 import pytest
 from dramatiq.brokers.stub import StubBroker
+from psycopg import sql
 
+from db import due
 from domain import deadlines
 from domain.messages import ExecuteAction
 from domain.world import Action, World
@@ -146,6 +148,18 @@ def test_an_action_that_this_release_cannot_read_is_put_off_and_the_others_are_s
     assert installation.scalar("select due_at > now() from actions where id = %s", unreadable)
 
 
+def test_an_action_whose_row_cannot_be_changed_does_not_hold_up_the_others(
+    working: Actors, installation: Installation
+) -> None:
+    overdue(installation, "a"), overdue(installation, "b")
+    unlucky = overdue(installation, "unlucky")
+    installation.owner.execute("update actions set due_at = due_at - interval '1 hour' where id = %s", [unlucky])
+    rule = sql.SQL("alter table actions add constraint unlucky check (id <> {}) not valid")
+    installation.owner.execute(rule.format(sql.Literal(unlucky)))
+    working.sweep()
+    assert installation.scalar("select count(*) from actions where status = 'escalated'") == 2
+
+
 def test_an_unknown_or_unready_action_is_not_executed(
     working: Actors, installation: Installation, sandbox: Sandbox
 ) -> None:
@@ -196,24 +210,36 @@ def schedulers(installation: Installation) -> list[Scheduler]:
 
 
 def test_the_scheduler_rings_the_periodic_actors_once_in_each_slot(
-    installation: Installation, schedulers: list[Scheduler], monkeypatch: pytest.MonkeyPatch
+    installation: Installation, schedulers: list[Scheduler]
 ) -> None:
-    now = 1_800_000_000.0
-    monkeypatch.setattr("workers.scheduler.time.time", lambda: now)
+    def later(actor_name: str) -> None:
+        """Let the actor's next period begin: what was asked for was in the one before."""
+        installation.owner.execute(
+            "update schedule set asked_in = asked_in - interval '1 second' where actor = %s", [actor_name]
+        )
+
     one, two = schedulers
     with installation.pool.connection() as conn:
         for _ in range(3):
             one.tick(conn)
             two.tick(conn)
         assert installation.rings() == PERIODIC
-        now += 120
+        later("auto_execute_approved_actions")
         two.tick(conn)
         one.tick(conn)
         assert installation.rings() == [*PERIODIC, "auto_execute_approved_actions"]
-        now += 480
+        for actor_name in PERIODIC:
+            later(actor_name)
         one.tick(conn)
         two.tick(conn)
         assert installation.rings()[3:] == PERIODIC
+
+
+def test_a_periodic_actor_is_asked_for_again_soon_after_its_period_was_made_another(installation: Installation) -> None:
+    with installation.pool.connection() as conn:
+        assert due.claim_period(conn, "x", 86_400)
+        assert not due.claim_period(conn, "x", 86_400)
+        wait_for(lambda: due.claim_period(conn, "x", 1))
 
 
 def test_the_scheduler_rings_for_a_sweep_only_when_something_is_due(

@@ -1,6 +1,7 @@
 """Whatever lies in a queue: the stock consumers survive it, record it, and hand out its neighbours."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -13,7 +14,7 @@ import redis
 from tests.world import Installation, top_up, wait_for
 from workers.actors import Actors
 from workers.brokers import CarefulRedisConsumer, count_waiting, make_broker, readable
-from workers.queue import MESSAGES, WORK, ring
+from workers.queue import MESSAGES, WORK, received, ring
 from workers.runtime import Runtime
 from workers.sandbox import Sandbox
 
@@ -129,11 +130,33 @@ def test_a_consumer_that_comes_after_a_failed_one_begins_with_what_that_had_fetc
     assert isinstance(failed, CarefulRedisConsumer)
     first = next(failed)
     assert first is not None
-    failed.ack(first)  # type: ignore[no-untyped-call]  # dramatiq's is untyped
+    failed.ack(first)
     following = broker.consume(MESSAGES, prefetch=10, timeout=10)
     found = [message.args[0] for _ in range(2) if (message := next(following)) is not None]
     assert sorted([first.args[0], *found]) == sorted(ticket.token for ticket in tickets)
     broker.close()
+
+
+def test_a_full_redis_ends_no_consumer(installation: Installation, sandbox: Sandbox) -> None:
+    """What `noeviction` leads to is waited out, by the consumer of delayed messages too."""
+    ticket = installation.producer("sira").sign(top_up())
+    with stock(installation, sandbox) as broker:
+        broker.enqueue(received(ticket.token), delay=3000)
+        try:
+            installation.client.config_set("maxmemory", 1)
+            wait_for(lambda: refuses(installation.client), 5)
+            time.sleep(1)  # longer than a consumer's patience between two looks
+        finally:
+            installation.client.config_set("maxmemory", 0)
+        wait_for(lambda: installation.answers(ticket) == ["applied"], 30)
+
+
+def refuses(client: redis.Redis) -> bool:
+    try:
+        client.set("x", 1)
+    except redis.OutOfMemoryError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("body", BROKEN)

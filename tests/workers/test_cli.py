@@ -110,7 +110,13 @@ def test_keys_made_where_they_are_used_are_registered_by_their_public_half(
         "person:finance-user-1"
         in run("keys", "enrol", "finance-user-1", str(tmp_path / "finance-user-1.jwk"), **urls).stdout
     )
-    anothers = run("keys", "enrol", "finance-user-2", str(tmp_path / "billing.jwk"), "--kid", "two", **urls)
+    renamed = run("keys", "enrol", "finance-user-2", str(tmp_path / "billing.jwk"), "--kid", "two", **urls)
+    assert (renamed.returncode, "calls itself" in renamed.stderr) == (2, True)
+    nameless = {
+        name: value for name, value in json.loads((tmp_path / "billing.jwk").read_text()).items() if name != "kid"
+    }
+    (tmp_path / "nameless.jwk").write_text(json.dumps(nameless))
+    anothers = run("keys", "enrol", "finance-user-2", str(tmp_path / "nameless.jwk"), **urls)
     assert (anothers.returncode, "new pair" in anothers.stderr) == (2, True)
     (tmp_path / "new.jwk").write_text(json.dumps(SigningKey.generate("new-1", "new").public_jwk))
     stranger = run("keys", "enrol", "stranger", str(tmp_path / "new.jwk"), **urls)

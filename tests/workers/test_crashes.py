@@ -23,6 +23,7 @@ from tests.workers.test_messages import vote
 from tests.world import Installation, top_up, wait_for
 from workers.ingest import Ingest
 from workers.producer import Ticket
+from workers.queue import Doorbell
 from workers.sandbox import Sandbox
 from workers.stack import Servers
 
@@ -208,6 +209,55 @@ def test_a_message_that_cannot_even_be_recorded_lets_the_others_pass_and_is_not_
     installation.drain()
     assert installation.answers(unwelcome) == ["applied"]
     assert installation.queued() == 0
+
+
+def test_a_dead_letter_that_comes_again_too_early_is_dead_again_and_holds_up_nobody(installation: Installation) -> None:
+    installation.owner.execute("alter table actions add constraint unlucky check (created_by <> 'unlucky')")
+    dead = installation.producer("sira").send(top_up("dead", created_by="unlucky"))
+    installation.drain()
+    for _ in range(2):
+        installation.producer("sira").resend([dead])
+        installation.drain()
+        assert (installation.answers(dead), installation.queued()) == (["dead_letter"], 0)
+    installation.owner.execute("alter table actions drop constraint unlucky")
+    installation.producer("sira").resend([dead])
+    installation.drain()
+    assert installation.answers(dead) == ["applied"]
+
+
+def test_a_message_that_looks_like_trouble_of_the_database_holds_up_nobody(installation: Installation) -> None:
+    """A trigger that somebody added stands for what fails for one message and looks as if it would pass by itself."""
+    installation.owner.execute(
+        """
+        create function ops_approval.refuse() returns trigger language plpgsql as $$
+        begin raise exception 'no' using errcode = 'insufficient_privilege'; end $$
+        """
+    )
+    installation.owner.execute(
+        "create trigger refuse before insert on actions for each row when (new.created_by = 'unlucky') execute function refuse()"
+    )
+    bad = installation.producer("sira").send(top_up("bad", created_by="unlucky"))
+    tickets = mixed(installation, 5)
+    ingest = Ingest(installation.settings, installation.broker)
+    thread = threading.Thread(target=ingest.run)
+    thread.start()
+    try:
+        wait_for(lambda: installation.answers(*tickets) == ["applied"] * 5, 30)
+        assert installation.answers(bad) == ["not received"]
+        installation.owner.execute("drop trigger refuse on actions")
+        wait_for(lambda: installation.answers(bad) == ["applied"])
+    finally:
+        ingest.stopping.set()
+        thread.join()
+
+
+def test_large_messages_are_taken_few_at_a_time(installation: Installation) -> None:
+    params = top_up().params | {"note": [[1]] * 4000}
+    tickets = installation.producer("sira").send_many(top_up(f"large {number}", params=params) for number in range(60))
+    entries = Doorbell(installation.client).peek(200)
+    assert 1 < len(entries) < 60
+    installation.drain()
+    assert set(installation.answers(*tickets)) == {"applied"}
 
 
 def test_an_answered_message_that_cannot_be_looked_at_again_holds_up_nobody(

@@ -101,6 +101,14 @@ def test_a_vote_signed_for_another_is_refused_though_it_waited_for_its_action(en
     assert enrolled.answers(own, anothers) == ["applied", "out_of_scope"]
 
 
+def test_nobody_fills_an_actions_waiting_room_in_the_name_of_another(enrolled: Installation) -> None:
+    create = enrolled.producer("sira").sign(top_up())
+    anothers = [signed(enrolled, create.action_id, voter_id="finance-user-2") for _ in range(3)]
+    enrolled.drain()
+    assert enrolled.answers(*anothers) == ["out_of_scope"] * 3
+    assert enrolled.count("parked") == 0
+
+
 def test_a_personal_key_does_nothing_but_vote(enrolled: Installation) -> None:
     producer = Producer(enrolled.client, OWN)
     tickets = [producer.send(top_up()), producer.send(directory(2))]

@@ -10,7 +10,7 @@ import pytest
 
 from db import keys, read
 from domain.lifecycle import Status
-from domain.messages import MAX_BYTES, CastVote, SyncDirectory
+from domain.messages import MAX_BYTES, MAX_SNAPSHOT_BYTES, CastVote, SyncDirectory
 from domain.voting import MAX_PARKED
 from tests.world import KEYS, SCOPES, Installation, directory, top_up
 from workers.envelope import SigningKey
@@ -301,6 +301,22 @@ def test_another_spelling_of_a_name_is_no_other_person(installation: Installatio
     first = vote(installation, created.action_id, "finance-user-1")
     installation.drain()
     assert installation.answers(first)[0] in {"separation_of_duties", "parked"}
+
+
+def test_a_snapshot_as_large_as_it_may_be_is_taken(installation: Installation) -> None:
+    people = {f"person {number:06} {'x' * 100}": ("finance_ops",) for number in range(4800)}
+    snapshot = installation.producer("directory").send(directory(2, people))
+    assert 900_000 < len(snapshot.token) <= MAX_SNAPSHOT_BYTES
+    installation.drain()
+    assert installation.answers(snapshot) == ["applied"]
+
+
+def test_a_key_with_an_id_as_long_as_it_may_be_is_understood(installation: Installation) -> None:
+    key = SigningKey.generate("é" * 200, "long")
+    keys.add_key(installation.owner, key.kid, "long", key.public_bytes, SCOPES["sira"])
+    ticket = Producer(installation.client, key).send(top_up())
+    installation.drain()
+    assert installation.answers(ticket) == ["applied"]
 
 
 def test_a_delayed_message_is_not_left_behind(installation: Installation) -> None:

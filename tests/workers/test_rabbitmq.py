@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,7 @@ from workers import brokers
 from workers.producer import Producer
 from workers.queue import MESSAGES, WORK
 from workers.sandbox import Sandbox
+from workers.scheduler import Scheduler
 
 QUEUE = "letters"
 
@@ -136,3 +138,20 @@ def test_broken_entries_in_rabbitmq_hold_up_nobody(engine: Installation, rabbitm
     run_through(engine, rabbitmq.url, "between them")
     wait_for(lambda: engine.count("quarantined") == len(BROKEN) + 1, 30)
     assert len(sandbox.effects()) == 1
+
+
+def test_a_scheduler_outlives_rabbitmq(installation: Installation, rabbitmq: RabbitMQ) -> None:
+    settings = installation.settings.model_copy(update={"broker_url": rabbitmq.url})
+    with closing(brokers.make_broker(rabbitmq.url)) as broker:
+        scheduler = Scheduler(settings, broker)
+        thread = threading.Thread(target=scheduler.run)
+        thread.start()
+        try:
+            wait_for(lambda: installation.scalar("select count(*) from schedule") == 2)
+            rabbitmq.kill()
+            rabbitmq.start()
+            installation.owner.execute("delete from schedule")
+            wait_for(lambda: installation.scalar("select count(*) from schedule") == 2, 30)
+        finally:
+            scheduler.stopping.set()
+            thread.join()

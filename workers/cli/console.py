@@ -68,8 +68,9 @@ def plain(value: Any) -> Any:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output, and nothing else."""
-    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    """One JSON document on standard output, and nothing else; what could rewrite a terminal is escaped."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+    typer.echo("".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text))
 
 
 def coloured(word: str) -> Text:

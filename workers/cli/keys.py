@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Annotated, NoReturn
+from uuid import uuid4
 
 import psycopg
 import typer
@@ -30,7 +31,9 @@ ActionTypes = Annotated[
     list[str] | None, typer.Option("--action-type", help="An action type it may name; repeatable, * for all.")
 ]
 Roles = Annotated[list[str] | None, typer.Option("--role", help="A role it may speak for; repeatable, * for all.")]
-Kid = Annotated[str | None, typer.Option(help="The key's id; by default the issuer's name and a number.")]
+Kid = Annotated[
+    str | None, typer.Option(help="The key's id; by default the one in the file, else the issuer's name and a number.")
+]
 PublicFile = Annotated[Path, typer.Argument(help="The public half, a JWK; as `keys generate` prints it.")]
 
 
@@ -64,14 +67,14 @@ def create_key(
 def generate_key(
     name: Annotated[str, typer.Argument(help="Who will sign with it: an issuer, or with --person a person.")],
     file: Annotated[Path, typer.Argument(help="Where to put the private key; a new file that only you may read.")],
-    kid: Annotated[str | None, typer.Option(help="The key's id; by default the name and a number.")] = None,
+    kid: Annotated[str | None, typer.Option(help="The key's id; by default the name and something random.")] = None,
     *,
     person: Annotated[bool, typer.Option("--person", help="It is a person's own key.")] = False,
 ) -> None:
     """Make a key where it will be used, and print its public half for `keys register` or `keys enrol`. Registers nothing."""
     issuer = PERSONAL + name if person else name
     _check_issuer(issuer, personal=person)
-    key = SigningKey.generate(_checked(kid or f"{issuer}-1"), issuer)
+    key = SigningKey.generate(_checked(kid or f"{issuer}-{uuid4().hex[:8]}"), issuer)
     try:
         key.write(file)
     except OSError as error:
@@ -96,7 +99,7 @@ def register_key(
     _check_issuer(issuer)
     public = _public(file)
     with open_owner(data) as conn:
-        chosen = _kid(conn, kid or public.kid, issuer)
+        chosen = _kid(conn, _same(kid, public.kid, file), issuer)
         _register(conn, chosen, issuer, public.public_bytes, scope)
     out.print(f"Key {chosen} of {issuer} is registered. Its messages name it: kid {chosen}, iss {issuer}.")
 
@@ -114,7 +117,7 @@ def enrol_key(
     _check_issuer(issuer, personal=True)
     public = _public(file)
     with open_owner(data) as conn:
-        chosen = _kid(conn, kid or public.kid, issuer)
+        chosen = _kid(conn, _same(kid, public.kid, file), issuer)
         try:
             key_rows.enrol_key(conn, chosen, person, public.public_bytes)
         except psycopg.errors.ForeignKeyViolation:
@@ -176,7 +179,7 @@ def revoke_key(
     with open_owner(data) as conn:
         if not key_rows.revoke_key(conn, kid):
             fail(f"There is no key {kid}. See `ops-approval keys list`.", REFUSED)
-    out.print(f"Key {kid} is revoked. Give its issuer a new one with `ops-approval keys create`.")
+    out.print(f"Key {kid} is revoked. Register a new one where it is needed: see `ops-approval keys --help`.")
 
 
 def _scope(
@@ -202,9 +205,18 @@ def _check_issuer(issuer: str, *, personal: bool = False) -> None:
         fail(f"Names that begin with {PERSONAL} are those of people's own keys: see `ops-approval keys enrol --help`.")
 
 
+def _same(kid: str | None, named: str | None, file: Path) -> str | None:
+    """The id by which the messages will name the key: its owner's half says it too, and cannot be told another."""
+    if kid is not None and named not in (None, kid):
+        fail(
+            f"The key in {file} calls itself {shown(named)}. Register it so, or make another with `keys generate --kid`."
+        )
+    return kid or named
+
+
 def _checked(kid: str) -> str:
-    if not 1 <= len(kid) <= _LONGEST_KID:
-        fail(f"A key's id has 1 to {_LONGEST_KID} characters.")
+    if not (1 <= len(kid) <= _LONGEST_KID and kid.isprintable() and kid == kid.strip()):
+        fail(f"A key's id has 1 to {_LONGEST_KID} printable characters and no spaces around it.")
     return kid
 
 
@@ -234,7 +246,7 @@ def _register(conn: Connection, kid: str, issuer: str, public_key: bytes, scope:
 def _fail_taken(kid: str, error: psycopg.errors.UniqueViolation) -> NoReturn:
     if error.diag.constraint_name == "keys_public_key_key":
         fail("This public key is registered already, under another id or for somebody else. Make a new pair.")
-    fail(f"A key {kid} is registered already. Choose another id with --kid.")
+    fail(f"A key {kid} is registered already. Make one of another id with --kid.")
 
 
 def _fail_to_write(file: Path, error: OSError) -> NoReturn:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
+from workers import logs
 from workers.cli import administration, demo, doctor, keys, messages, reading, sending, up
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
 
@@ -40,6 +41,7 @@ app.add_typer(administration.database, name="db")
 
 def main() -> None:
     """Run a command; what it cannot reach becomes a sentence and an exit code instead of a traceback."""
+    logs.configure()
     try:
         _run()
     except typer.Exit as ended:
@@ -61,6 +63,8 @@ def _run() -> None:
         fail(f"Postgres does not answer ({reason}). {_WHERE}", UNAVAILABLE)
     except psycopg.ProgrammingError:  # its text quotes the address, and with it a password
         fail("DATABASE_URL is not an address that can be understood. Correct it.", WRONG_USE)
+    except redis.OutOfMemoryError:
+        fail("Redis takes no more messages: its memory is full. See `ops-approval doctor`.", UNAVAILABLE)
     except redis.RedisError as error:
         fail(f"Redis does not answer ({error}). {_WHERE}", UNAVAILABLE)
     except ConnectionClosed:

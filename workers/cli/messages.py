@@ -1,8 +1,9 @@
 """Commands for messages that were not applied: looking into them, trying them again, giving them up."""
 
 import json
+from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -10,7 +11,7 @@ from db import inbox
 from db.connect import Connection
 from db.load import Loader
 from domain.engine import Drop
-from domain.messages import UNSETTLED, Outcome
+from domain.messages import UNSETTLED, Outcome, Receipt
 from domain.refusals import Code
 from workers.apply import Applier
 from workers.cli.console import REFUSED, AsJson, coloured, fail, me, out, print_json, print_table, shown, when
@@ -22,7 +23,13 @@ messages = typer.Typer(help="Messages that were not applied: dead letters and th
 
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Messages, by the id that `list` shows.")]
 States = Annotated[list[Outcome] | None, typer.Option("--state", help="All in this state; may be repeated.")]
-OnlyCode = Annotated[Code | None, typer.Option("--code", help="Of these only those with this code.")]
+OnlyCode = Annotated[
+    Code | None,
+    typer.Option("--code", metavar="CODE", help="Of these only those with this code; see docs/refusals.md."),
+]
+
+_PAGE = 500
+"""How many are worked on at once: each takes a lock."""
 
 
 @messages.command("list")
@@ -69,7 +76,9 @@ def show_message(
 ) -> None:
     """Everything that is kept of a message; what it says too, though nobody may have signed it."""
     with open_reader(data) as conn:
-        (message,) = _by_ids(conn, [message_id])
+        message = inbox.get_message(conn, message_id)
+    if message is None:
+        _fail_unknown([message_id])
     told = claimed(message["token"]) if message["token"] else None
     if as_json:
         print_json({name: value for name, value in message.items() if name != "token"} | {"claims": told})
@@ -101,18 +110,23 @@ def show_message(
 @messages.command("requeue")
 def requeue(ids: Ids = None, states: States = None, code: OnlyCode = None, *, data: Data = None) -> None:
     """Try messages again, once what kept them from being applied is mended. However often: each is applied once."""
+    queue = open_queue(settings_for(data))
+    requeued = 0
+    kept: dict[int, str] = {}
     with open_reader(data) as conn:
         chosen = _chosen(conn, ids, states, code)
-    tokens = [row["token"] for row in chosen if row["outcome"] in UNSETTLED and row["token"]]
-    enqueue(open_queue(settings_for(data)), tokens)
-    out.print(f"{len(tokens)} of {len(chosen)} requeued.")
-    for row in chosen:
-        if row["outcome"] not in UNSETTLED:
-            out.print(f"  {row['id']}: it has its answer, {row['outcome']}.")
-        elif not row["token"]:
-            out.print(f"  {row['id']}: its content was not kept; have its sender send it again.")
-    if len(tokens) < len(chosen):
-        raise typer.Exit(REFUSED)
+        for page in _pages(chosen):
+            tokens = inbox.get_tokens(conn, [row["id"] for row in page if row["outcome"] in UNSETTLED])
+            enqueue(queue, list(tokens.values()))
+            requeued += len(tokens)
+            kept |= {row["id"]: _why_not(row) for row in page if row["id"] not in tokens}
+    _report("requeued", requeued, chosen, kept)
+
+
+def _why_not(row: dict[str, Any]) -> str:
+    if row["outcome"] in UNSETTLED:
+        return "its content was not kept; have its sender send it again"
+    return f"it has its answer, {row['outcome']}"
 
 
 @messages.command("drop")
@@ -125,15 +139,35 @@ def drop(
     data: Data = None,
 ) -> None:
     """Give messages up: they are refused as dropped, for good, whoever sends them again."""
+    if not why.isprintable():
+        fail("--why: write one line of printable text.")
+    kept: dict[int, str] = {}
     with open_reader(data) as conn:
         chosen = _chosen(conn, ids, states, code)
         applier = Applier(lambda: nullcontext(conn), Loader(settings_for(data).audience))
-        drops = [Drop(row["content_sha256"], me(), why) for row in chosen]
-        receipts = applier.apply(drops).receipts
-    kept = [(row, receipt) for row, receipt in zip(chosen, receipts, strict=True) if receipt.code is not Code.DROPPED]
-    out.print(f"{len(chosen) - len(kept)} of {len(chosen)} dropped.")
-    for row, receipt in kept:
-        out.print(f"  {row['id']}: it has its answer, {receipt.outcome}.")
+        for page in _pages(chosen):
+            receipts = applier.apply([Drop(row["content_sha256"], me(), why) for row in page]).receipts
+            answers = zip(page, receipts, strict=True)
+            kept |= {row["id"]: _told(receipt) for row, receipt in answers if receipt.code is not Code.DROPPED}
+    _report("dropped", len(chosen) - len(kept), chosen, kept)
+
+
+def _told(receipt: Receipt) -> str:
+    if receipt.code is Code.DEAD_LETTER and not receipt.content_sha256:
+        return "it could not be changed; the log above says why"
+    return f"it has its answer, {receipt.outcome}"
+
+
+def _pages(chosen: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    for start in range(0, len(chosen), _PAGE):
+        yield chosen[start : start + _PAGE]
+
+
+def _report(done: str, count: int, chosen: list[dict[str, Any]], kept: dict[int, str]) -> None:
+    """How many it was done with, why not with the others, and exit code 1 if there were any."""
+    out.print(f"{count} of {len(chosen)} {done}.")
+    for message_id, reason in kept.items():
+        out.print(f"  {message_id}: {reason}.")
     if kept:
         raise typer.Exit(REFUSED)
 
@@ -152,5 +186,9 @@ def _chosen(
 def _by_ids(conn: Connection, ids: list[int]) -> list[dict[str, Any]]:
     found = inbox.get_messages(conn, ids)
     if missing := sorted(set(ids) - {row["id"] for row in found}):
-        fail(f"There is no message {', '.join(map(str, missing))}. See `ops-approval messages list`.", REFUSED)
+        _fail_unknown(missing)
     return found
+
+
+def _fail_unknown(ids: list[int]) -> NoReturn:
+    fail(f"There is no message {', '.join(map(str, ids))}. See `ops-approval messages list`.", REFUSED)
