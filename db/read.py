@@ -26,8 +26,10 @@ def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
                coalesce(round(a.votes_approve::numeric / nullif(a.votes_approve + a.votes_reject, 0), 4), 0) as approval_ratio,
                a.quorum_satisfied,
                coalesce((select jsonb_agg(jsonb_build_object('voter_id', v.person_id, 'vote', v.choice, 'comment', v.comment,
-                                                             'roles', v.roles, 'cast_at', v.cast_at) order by v.recorded_at)
-                           from votes v where v.action_id = a.id), '[]') as votes,
+                                                             'roles', v.roles, 'cast_at', v.cast_at,
+                                                             'key_compromised', k.revoked_why is not distinct from 'compromised')
+                                          order by v.recorded_at)
+                           from votes v join keys k using (kid) where v.action_id = a.id), '[]') as votes,
                coalesce((select jsonb_agg(jsonb_build_object('number', t.number, 'state', t.state, 'token', t.token,
                                                              'started_at', t.started_at, 'finished_at', t.finished_at,
                                                              'reason', t.reason) order by t.number)

@@ -312,7 +312,7 @@ def _check_depth(text: str) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("an object has the same key twice")
+        raise ValueError("JSON with the same key twice in an object")
     return result
 
 
@@ -322,14 +322,14 @@ def _no_constant(name: str) -> Any:
 
 def _bounded_int(text: str) -> int:
     if len(text) > len(str(-MAX_INTEGER)) or abs(value := int(text)) > MAX_INTEGER:
-        raise ValueError("an integer beyond 2^53, which not every reader holds exactly")
+        raise ValueError("JSON with an integer beyond 2^53, which not every reader holds exactly")
     return value
 
 
 def _bounded_float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value) or abs(value) > MAX_INTEGER:
-        raise ValueError("a number beyond 2^53, which not every reader holds exactly")
+        raise ValueError("JSON with a number beyond 2^53, which not every reader holds exactly")
     return value
 
 

@@ -64,7 +64,7 @@ class Code(StrEnum):
 
 SENTENCES: dict[Code, str] = {
     Code.MALFORMED_ENTRY: "The queue entry is not a dramatiq message for the actor receive with one token.",
-    Code.MALFORMED_ENVELOPE: "The token is not an envelope of this engine: a compact JWS, signed with Ed25519.",
+    Code.MALFORMED_ENVELOPE: "The token is not an envelope of this engine: a compact JWS, signed with Ed25519, of the key's issuer.",
     Code.UNKNOWN_KEY: "No key of this id is registered here; have the sender's public key registered and send it again.",
     Code.KEY_NOT_VALID: "The key that signed this is revoked, or outside the time for which it is valid.",
     Code.BAD_SIGNATURE: "The signature does not fit the content and the key.",
@@ -107,7 +107,7 @@ _FIRST_OF_GROUP = {
     "Dead: it could not be applied by any means; or given up by an operator": Code.DEAD_LETTER,
     "Refused for its envelope": Code.IDENTITY_CONFLICT,
     "Refused creations": Code.IDEMPOTENCY_CONFLICT,
-    "Refused votes": Code.UNKNOWN_ACTION,
+    "Refused votes, and executions of an action that is not there": Code.UNKNOWN_ACTION,
     "Refused executions": Code.EXECUTOR_NOT_ALLOWED,
     "Refused snapshots of the directory": Code.STALE_SNAPSHOT,
 }

@@ -95,7 +95,7 @@ class CarefulRedisBroker(RedisBroker):
 
     def close(self) -> None:
         """Close its connections, which dramatiq leaves to the garbage collector."""
-        self.client.close()
+        self.client.connection_pool.disconnect()
 
 
 @contextmanager

@@ -215,7 +215,7 @@ def test_action_types_whose_service_has_no_address_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("queued", "led", "level"), [(0, True, "ok"), (9, True, "ok"), (0, False, "ok"), (1, False, "warning")]
+    ("queued", "led", "level"), [(0, True, "ok"), (9, True, "ok"), (0, False, "ok"), (1, False, "problem")]
 )
 def test_messages_that_nobody_takes_in_are_told(queued: int, *, led: bool, level: str) -> None:
     assert installation.ingest(queued, led=led).level == level
@@ -224,7 +224,7 @@ def test_messages_that_nobody_takes_in_are_told(queued: int, *, led: bool, level
 @pytest.mark.parametrize(
     ("check", "change", "level", "says"),
     [
-        (Check.SCHEDULER, {"schedulers": 0}, "warning", "3 actions"),
+        (Check.SCHEDULER, {"schedulers": 0}, "problem", "3 actions"),
         (Check.SCHEDULER, {"schedulers": 0, "timed": 0}, "ok", ""),
         (Check.OVERDUE, {"overdue": 1}, "warning", "actions list"),
         (Check.OUTCOMES, {"outcomes_unknown": 1}, "warning", "--status outcome_unknown"),

@@ -161,7 +161,7 @@ def test_what_is_stuck_is_counted(installation: Installation) -> None:
     found = look(installation)
     stuck = {Check.INGEST, Check.SCHEDULER, Check.OVERDUE, Check.OUTCOMES, Check.MESSAGES}
     assert troubles(found) == stuck
-    assert "1 messages wait" in found[Check.INGEST].sentence
+    assert "Messages wait, 1," in found[Check.INGEST].sentence
     with connect.connect(installation.settings.database_url, connect.SCHEDULER):
         assert troubles(look(installation)) == stuck - {Check.SCHEDULER}
 

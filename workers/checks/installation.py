@@ -35,6 +35,8 @@ def keys(ring: KeyRing) -> list[Finding]:
 
 def _last_key(its: list[VerificationKey], now: datetime) -> Finding | None:
     last = max(its, key=lambda key: (key.revoked_at is None, _end(key)))
+    if last.person is not None and (last.revoked_at is not None or _end(last) <= now):
+        return None  # people leave
     if last.revoked_at is not None or _end(last) <= now:
         return warning(
             Check.KEYS,
@@ -55,6 +57,8 @@ def _end(key: VerificationKey) -> datetime:
 
 
 def _making_a_key_like(key: VerificationKey) -> str:
+    if key.person is not None:
+        return shlex.join(["ops-approval", "keys", "generate", key.person, "FILE", "--person"])
     options = {
         "--type": key.scope.types,
         "--origin": key.scope.origins,
@@ -75,17 +79,17 @@ def services(definitions: Definitions, known: Collection[str]) -> Finding:
     return warning(
         Check.SERVICES,
         f"OPS_APPROVAL_SERVICES has no address here for {', '.join(missing)}: a worker with these settings cannot execute "
-        f"{', '.join(stuck)}. Add the addresses, here and at the workers.",
+        f"{', '.join(stuck)}. Add the addresses, here and at the workers; `up --sandbox` has its own.",
     )
 
 
 def ingest(queued: int, *, led: bool) -> Finding:
     """Whether somebody takes in what waits in the queue."""
     if led:
-        return ok(Check.INGEST, f"Ingest is running; {queued} messages wait.")
+        return ok(Check.INGEST, f"Ingest is running; messages that wait: {queued}.")
     if queued:
-        return warning(
-            Check.INGEST, f"{queued} messages wait and nobody takes them in. Start a worker, or read its log."
+        return problem(
+            Check.INGEST, f"Messages wait, {queued}, and nobody takes them in. Start a worker, or read its log."
         )
     return ok(Check.INGEST, "No message waits, and no ingest is running.")
 
@@ -95,7 +99,7 @@ def scheduler(work: Work) -> Finding:
     if work.schedulers:
         return ok(Check.SCHEDULER, "A scheduler is connected.")
     if work.timed:
-        return warning(
+        return problem(
             Check.SCHEDULER,
             f"No scheduler is connected: the deadlines and retries of {work.timed} actions pass unseen. Start one, or read "
             f"its log.",

@@ -88,7 +88,7 @@ def print_action(action: dict[str, Any]) -> None:
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
         "content": action["content_hash"],
         "next try": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.APPROVED else None,
-        "executed by": action["executed_by"],
+        "executed by" if action["executed_at"] else "executor": action["executed_by"],
         "result": json.dumps(action["result"], ensure_ascii=False) if action["result"] is not None else None,
         "error": action["error"],
     }
@@ -97,7 +97,8 @@ def print_action(action: dict[str, Any]) -> None:
             out.print(f"  {name:<12}", shown(value))
     for vote in action["votes"]:
         comment = f": {vote['comment']}" if vote["comment"] else ""
-        out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']} {vote['vote']}{comment}"))
+        lost = " (does not count: its key is revoked)" if vote["key_compromised"] else ""
+        out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']} {vote['vote']}{lost}{comment}"))
     for attempt in action["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
         out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))

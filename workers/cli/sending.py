@@ -41,7 +41,7 @@ directory.command("list")(reading.list_people)
 directory.command("who")(reading.list_holders)
 
 _ISSUERS = {"alert": "alerts", "sira": "sira"}
-_ENDED = frozenset(Status) - OPEN - {Status.APPROVED, Status.EXECUTING}
+_ENDED = frozenset(Status) - {Status.APPROVED, Status.EXECUTING}
 
 
 B = TypeVar("B", bound=BaseModel)
@@ -173,7 +173,8 @@ def _outcome(data: Path | None, action_id: UUID, timeout_seconds: int) -> dict[s
             late = _not_finished(read.get_action_with_votes(conn, action_id), timeout_seconds)
             return {"success": False, "result": None, "error": late}
     success = action["status"] == Status.EXECUTED
-    error = None if success else f"{action['status']}: {action['error'] or 'see its trail'}"
+    reopened = "its approval fell away, as a vote does not count any more" if action["status"] in OPEN else None
+    error = None if success else f"{action['status']}: {action['error'] or reopened or 'see its trail'}"
     return {"success": success, "result": action["result"], "error": error}
 
 
