@@ -165,7 +165,7 @@ def test_the_readme_can_be_followed_by_hand(up: Up) -> None:
     up.start(*shlex.split(start, comments=True)[2:])
     action = ""
     for command in commands:
-        done = up.run(*(action if word == "ACTION" else word for word in shlex.split(command)[1:]))
+        done = up.run(*(action if word == "ACTION" else word for word in shlex.split(command, comments=True)[1:]))
         assert done.returncode == 0, done.stderr + done.stdout
         action = action or next(iter(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", done.stdout)), "")
     assert "executed" in done.stdout
