@@ -5,7 +5,9 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 
 from db.connect import Connection
-from domain.policy import ActionType, Definition, Definitions, Policy, Versioned
+from domain.action_type import ActionType
+from domain.definition import Definition
+from domain.policy import Definitions, Policy, Versioned
 
 Kind = Literal["policy", "action_type"]
 MODELS: dict[Kind, type[Definition]] = {"policy": Policy, "action_type": ActionType}

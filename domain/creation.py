@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from domain import messages, policy, quorum_tree, voting
+from domain.action_type import ActionType
+from domain.definition import Risk, RiskName
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt, canonical
-from domain.policy import ActionType, Risk, RiskName, Terms, Versioned
+from domain.policy import Terms, Versioned
 from domain.quorum import Requirement
 from domain.refusals import Code, Refusal
 from domain.trail import EventName

@@ -28,8 +28,9 @@ from pydantic import (
     model_validator,
 )
 
+from domain.definition import RiskName, Seconds
 from domain.keys import Scope
-from domain.policy import Ratio, RiskName, Seconds
+from domain.policy import Ratio
 from domain.quorum import Choice
 from domain.quorum_tree import Name, RoleName
 from domain.quorum_tree import parse as parse_quorum

@@ -1,25 +1,20 @@
-"""Policies and action types: what is defined, which policy an action falls under, and what is frozen into the action."""
+"""Policies: which one an action falls under, and what it asks for."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import IntEnum
 from functools import cached_property
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from domain import criteria as matching
 from domain import quorum_tree
-from domain.params import ParamsSchema
+from domain.action_type import ActionType
+from domain.definition import DAY_SECONDS, Definition, Seconds
 from domain.quorum import EscalationStep
-from domain.quorum_tree import Name, RoleName, Tree
+from domain.quorum_tree import RoleName, Tree
 from domain.refusals import Code, Refusal
-
-DAY_SECONDS = 86_400
-
-Seconds = Annotated[int, Field(gt=0, le=366 * DAY_SECONDS, strict=True)]
-"""A time that people may be given: more than none, at most a year."""
 
 FIELDS = frozenset(
     {"action_type", "origin", "risk_level", "target_tenant_type", "target_tenant_id", "created_by", "params"}
@@ -33,27 +28,8 @@ def _a_number(value: Any) -> Any:
     return value
 
 
-class Risk(IntEnum):
-    """Risk levels in their order; a message can raise its action type's level and never lower it."""
-
-    low = 0
-    medium = 1
-    high = 2
-    critical = 3
-
-
 Ratio = Annotated[Decimal, Field(ge=Decimal("0.5"), le=1), BeforeValidator(_a_number)]
 """An approval ratio: exact, from one half to one."""
-
-RiskName = Literal["low", "medium", "high", "critical"]
-
-
-class Definition(BaseModel):
-    """A version of something that people define; frozen, and refused when it has a field that nobody knows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Name
 
 
 class Rules(BaseModel):
@@ -151,47 +127,6 @@ class Policy(Definition):
     def parsed_criteria(self) -> matching.Criteria:
         """The criteria, understood."""
         return matching.parse(self.criteria)
-
-
-class Target(BaseModel):
-    """Where an action type's target comes from: the kind of tenant, and the param that holds its id."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tenant_type: Name
-    param: Name
-
-
-class ActionType(Definition):
-    """An operation that can be asked for: how risky it is, whom it concerns, and which service makes it happen.
-
-    `params_schema` is a JSON Schema that the params must meet (see `domain.params`); without one any params do. The address
-    of `service` is configured where the worker runs, so that one definition serves every installation. `max_attempts` counts calls; the pause before the nth retry is `retry_base_seconds` × 2ⁿ⁻¹, at most an hour. By default it is tried for about an hour and ten minutes.
-    """
-
-    minimum_risk_level: RiskName = "medium"
-    target: Target | None = None
-    params_schema: dict[str, Any] | None = None
-    service: Name
-    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")]
-    guarantee: Literal["deduplicates"] = "deduplicates"
-    timeout_seconds: Annotated[int, Field(gt=0, le=300, strict=True)] = 10
-    max_attempts: Annotated[int, Field(ge=1, le=50, strict=True)] = 12
-    retry_base_seconds: Annotated[int, Field(gt=0, le=3600, strict=True)] = 2
-
-    @model_validator(mode="after")
-    def _params_schema_is_understood(self) -> Self:
-        self.schema_of_params  # noqa: B018 - raises ValueError
-        return self
-
-    @cached_property
-    def schema_of_params(self) -> ParamsSchema | None:
-        """The schema of params, understood; None where there is none."""
-        return None if self.params_schema is None else ParamsSchema(self.params_schema)
-
-    def problems_of(self, params: dict[str, Any]) -> list[str]:
-        """What is wrong with the params of an action, each with its path and never with a value."""
-        return [] if self.schema_of_params is None else self.schema_of_params.problems(params)
 
 
 DEFAULT_POLICY = Policy.model_validate(

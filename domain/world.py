@@ -12,10 +12,12 @@ from typing import Any
 from uuid import UUID
 
 from domain import lifecycle, trail
+from domain.action_type import ActionType
+from domain.definition import RiskName
 from domain.directory import Directory, Grant
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt
-from domain.policy import ActionType, Definitions, RiskName
+from domain.policy import Definitions
 from domain.quorum import Choice, CountedVote, Requirement, Tally
 from domain.refusals import Code
 from domain.trail import Event, EventName

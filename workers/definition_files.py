@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from db.connect import Connection
 from db.definitions import MODELS, Kind, apply_definition
-from domain.policy import Definition
+from domain.definition import Definition
 
 _SECTIONS: dict[str, Kind] = {"policies": "policy", "action_types": "action_type"}
 

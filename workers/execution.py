@@ -12,11 +12,11 @@ import psycopg
 import structlog
 
 from db import due
+from domain.action_type import ActionType
 from domain.executing import LEASE_MARGIN_SECONDS, AttemptFinished, AttemptStarted
 from domain.lifecycle import Status
 from domain.messages import Outcome as MessageOutcome
 from domain.outcome import Outcome, Retry, Unknown
-from domain.policy import ActionType
 from workers.apply import Applier
 from workers.handlers import Call, Handler
 from workers.handlers.http import HttpHandler

@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from domain import trail
+from domain.action_type import ActionType
 from domain.directory import Directory, Grant
 from domain.engine import Due, step
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.keys import Scope
 from domain.messages import AnyBody, CreateAction, Message, Receipt, parse_body
 from domain.outcome import Outcome
-from domain.policy import ActionType, Definitions, Policy, Versioned
+from domain.policy import Definitions, Policy, Versioned
 from domain.refusals import Refusal
 from domain.world import Action, World
 
@@ -37,7 +38,13 @@ RULES: dict[str, Any] = {
     "escalation_role": "cfo",
 }
 TYPE = ActionType.model_validate(
-    {"name": "TOP_UP", "service": "s", "path": "/x", "target": {"tenant_type": "agent", "param": "agent_id"}}
+    {
+        "name": "TOP_UP",
+        "service": "s",
+        "path": "/x",
+        "target": {"tenant_type": "agent", "param": "agent_id"},
+        "guarantee": "deduplicates",
+    }
 )
 BODY: dict[str, Any] = {
     "idempotency_key": "k1",

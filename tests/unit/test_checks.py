@@ -9,8 +9,9 @@ import pytest
 
 from db.health import Server, Work
 from db.keys import KeyRing
+from domain.action_type import ActionType
 from domain.keys import Scope, VerificationKey
-from domain.policy import ActionType, Definitions, Versioned
+from domain.policy import Definitions, Versioned
 from tools import generate
 from workers import definition_files
 from workers.checks import gather, installation, servers

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from domain.action_type import ActionType
 from domain.params import ParamsSchema
-from domain.policy import ActionType
 from tests.unit.in_memory import InMemory, answer
 from workers import definition_files
 

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from domain import policy
-from domain.policy import DEFAULT_POLICY, ActionType, Definitions, Policy, Rules, Versioned
+from domain.action_type import ActionType
+from domain.policy import DEFAULT_POLICY, Definitions, Policy, Rules, Versioned
 from domain.quorum import EscalationStep
 from domain.quorum_tree import Need, People
 from domain.refusals import Code, Refusal

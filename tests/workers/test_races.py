@@ -14,11 +14,12 @@ import pytest
 from db import connect, due, keys
 from db.definitions import Kind
 from db.load import Loader
+from domain.definition import Definition
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.lifecycle import Status
 from domain.messages import CastVote, Message, Unopened
 from domain.outcome import Done, Rejected
-from domain.policy import Definition, Policy
+from domain.policy import Policy
 from tests.world import SCOPES, Installation, T, top_up, wait_for
 from workers import definition_files
 from workers.apply import Applied, Applier

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import typer
 
 from db import connect
-from domain.policy import ActionType
+from domain.action_type import ActionType
 from workers import definition_files, logs
 from workers.checks import gather
 from workers.checks.finding import Level

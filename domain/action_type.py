@@ -1,0 +1,84 @@
+"""Action types: how risky an operation is, whom it concerns, what it takes, and what its service guarantees."""
+
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from domain.definition import DAY_SECONDS, Definition, RiskName, Seconds
+from domain.params import ParamsSchema
+from domain.quorum_tree import Name
+
+LEASE_MARGIN_SECONDS = 10
+"""How long after the deadline of a call it is still believed to be on its way: time to write down what it came to."""
+
+
+class Guarantee(StrEnum):
+    """What the other side does for us when nobody knows what became of a call."""
+
+    DEDUPLICATES = "deduplicates"
+    """It does the effect of one idempotency key once, so the call is repeated with the same key."""
+    QUERYABLE = "queryable"
+    """It can be asked whether the effect of a key happened, and is asked before anything is repeated."""
+    NEITHER = "neither"
+    """Nothing is repeated; people find out."""
+
+
+class Target(BaseModel):
+    """Where an action type's target comes from: the kind of tenant, and the param that holds its id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant_type: Name
+    param: Name
+
+
+Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")]
+
+
+class ActionType(Definition):
+    """An operation that can be asked for, and the service that makes it happen.
+
+    `params_schema` is a JSON Schema that the params must meet (see `domain.params`); without one any params do. The address
+    of `service` is configured where the worker runs, so that one definition serves every installation; `path` is where it
+    is called, `query_path` where it is asked what became of a call. `timeout_seconds` is the deadline of a call.
+
+    What certainly did not happen is tried again: at most `max_attempts` calls, within `retry_within_seconds` of the first,
+    with a pause of about `retry_base_seconds` × 2ⁿ⁻¹ before the nth retry, at most an hour. A service that deduplicates
+    remembers keys for `remembers_keys_seconds`, and no call may come later than that.
+    """
+
+    minimum_risk_level: RiskName = "medium"
+    target: Target | None = None
+    params_schema: dict[str, Any] | None = None
+    service: Name
+    path: Path
+    query_path: Path | None = None
+    guarantee: Guarantee = Guarantee.NEITHER
+    timeout_seconds: Annotated[int, Field(gt=0, le=300, strict=True)] = 10
+    max_attempts: Annotated[int, Field(ge=1, le=50, strict=True)] = 12
+    retry_base_seconds: Annotated[int, Field(gt=0, le=3600, strict=True)] = 2
+    retry_within_seconds: Seconds = 2 * 3600
+    remembers_keys_seconds: Seconds = DAY_SECONDS
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        self.schema_of_params  # noqa: B018 - raises ValueError
+        if (self.query_path is not None) != (self.guarantee is Guarantee.QUERYABLE):
+            raise ValueError("query_path goes with guarantee queryable, and with no other")
+        last_call_ends = self.retry_within_seconds + self.timeout_seconds + LEASE_MARGIN_SECONDS
+        if self.guarantee is Guarantee.DEDUPLICATES and last_call_ends >= self.remembers_keys_seconds:
+            raise ValueError(
+                "retry_within_seconds must end before the service forgets its keys (remembers_keys_seconds)"
+            )
+        return self
+
+    @cached_property
+    def schema_of_params(self) -> ParamsSchema | None:
+        """The schema of params, understood; None where there is none."""
+        return None if self.params_schema is None else ParamsSchema(self.params_schema)
+
+    def problems_of(self, params: dict[str, Any]) -> list[str]:
+        """What is wrong with the params of an action, each with its path and never with a value."""
+        return [] if self.schema_of_params is None else self.schema_of_params.problems(params)

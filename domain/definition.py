@@ -1,0 +1,33 @@
+"""What every definition has in common, and the words that several of them use."""
+
+from enum import IntEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.quorum_tree import Name
+
+DAY_SECONDS = 86_400
+
+Seconds = Annotated[int, Field(gt=0, le=366 * DAY_SECONDS, strict=True)]
+"""A time that people or other systems may be given: more than none, at most a year."""
+
+
+class Definition(BaseModel):
+    """A version of something that people define; frozen, and refused when it has a field that nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+
+
+class Risk(IntEnum):
+    """Risk levels in their order; a message can raise its action type's level and never lower it."""
+
+    low = 0
+    medium = 1
+    high = 2
+    critical = 3
+
+
+RiskName = Literal["low", "medium", "high", "critical"]
