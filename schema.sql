@@ -163,7 +163,8 @@ create table actions (
     votes_abstain           integer not null default 0,
     quorum_satisfied        boolean not null default false,
     decided_at              timestamptz,
-    -- When the next attempt may start; null until execution was asked for, by a person or by auto_execute.
+    -- When the next attempt may start, or the service be asked what became of the last one; null until execution was asked
+    -- for, by a person or by auto_execute, and when nothing more is done by itself.
     next_attempt_at         timestamptz,
     executed_by             text,
     executed_at             timestamptz,
@@ -171,6 +172,8 @@ create table actions (
     error                   text,
     -- The highest fencing token drawn for this action; a lower one changes nothing any more.
     last_token              bigint not null default 0,
+    -- How many attempts there were when somebody had it tried again: its attempts and its time count from there.
+    attempts_before         integer not null default 0,
     -- The end of the action's chain of events.
     event_seq               integer not null default 0,
     event_hash              bytea not null,
@@ -314,10 +317,10 @@ create table attempts (
 );
 create sequence attempt_tokens;
 
--- What an attempt came to is said once.
+-- What an attempt came to is said once; of one of which nobody knew it can be found out later.
 create function guard_attempt() returns trigger language plpgsql as $$
 begin
-    if old.state <> 'started' then
+    if not (old.state = 'started' or (old.state = 'unknown' and new.state in ('succeeded', 'rejected', 'retry'))) then
         raise exception 'an attempt that is % stays so', old.state using errcode = 'check_violation';
     end if;
     return new;
@@ -418,7 +421,7 @@ grant usage on schema ops_approval to ops_worker, ops_reader;
 grant select on all tables in schema ops_approval to ops_worker;
 grant insert on messages, actions, votes, attempts, events, people, grants, schedule to ops_worker;
 grant update on actions, votes, people, schedule to ops_worker;
-grant update (state, finished_at, reason) on attempts to ops_worker;
+grant update (state, lease_until, finished_at, reason) on attempts to ops_worker;
 grant update (ends_at) on grants to ops_worker;
 grant update (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, answered_at)
     on messages to ops_worker;

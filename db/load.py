@@ -17,7 +17,7 @@ from db.connect import Connection
 from db.definitions import load_definitions
 from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
-from domain.executing import AttemptFinished, AttemptStarted
+from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
 from domain.messages import CastVote, CreateAction, ExecuteAction, Message, Outcome, SyncDirectory, Unopened
 from domain.policy import Definitions
 from domain.quorum_tree import pool_roles
@@ -149,7 +149,7 @@ def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> No
 
 def _action_id(item: Input) -> UUID | None:
     match item:
-        case Message() | Due() | AttemptStarted() | AttemptFinished():
+        case Message() | Due() | AttemptStarted() | AttemptRenewed() | AttemptFinished() | OutcomeFound():
             return item.action_id
         case _:
             return None

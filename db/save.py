@@ -55,10 +55,11 @@ _ACTIONS = """
     insert into actions select * from jsonb_populate_recordset(null::actions, %s)
     on conflict (id) do update set
         (status, steps_reached, votes_approve, votes_reject, votes_abstain, quorum_satisfied, decided_at, next_attempt_at,
-         executed_by, executed_at, result, error, last_token, event_seq, event_hash, updated_at, expires_at, due_at)
+         executed_by, executed_at, result, error, last_token, attempts_before, event_seq, event_hash, updated_at, expires_at,
+         due_at)
         = (excluded.status, excluded.steps_reached, excluded.votes_approve, excluded.votes_reject, excluded.votes_abstain,
            excluded.quorum_satisfied, excluded.decided_at, excluded.next_attempt_at, excluded.executed_by,
-           excluded.executed_at, excluded.result, excluded.error, excluded.last_token, excluded.event_seq,
+           excluded.executed_at, excluded.result, excluded.error, excluded.last_token, excluded.attempts_before, excluded.event_seq,
            excluded.event_hash, excluded.updated_at, excluded.expires_at, excluded.due_at)
 """
 
@@ -73,7 +74,8 @@ _VOTES = """
 _ATTEMPTS = """
     insert into attempts select * from jsonb_populate_recordset(null::attempts, %s)
     on conflict (action_id, number) do update set
-        (state, finished_at, reason) = (excluded.state, excluded.finished_at, excluded.reason)
+        (state, lease_until, finished_at, reason)
+        = (excluded.state, excluded.lease_until, excluded.finished_at, excluded.reason)
 """
 
 _EVENTS = """

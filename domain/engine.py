@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain import creation, deadlines, executing, sync, voting
-from domain.executing import AttemptFinished, AttemptStarted
+from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
 from domain.keys import Scope
 from domain.messages import (
     CLOCK_TOLERANCE_SECONDS,
@@ -61,7 +61,8 @@ class Drop:
     why: str
 
 
-Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | AttemptStarted | AttemptFinished
+Attempting = AttemptStarted | AttemptRenewed | AttemptFinished | OutcomeFound
+Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | Attempting
 
 
 def step(world: World, given: Input) -> Receipt:
@@ -81,8 +82,12 @@ def step(world: World, given: Input) -> Receipt:
             return _unpark(world, given)
         case AttemptStarted():
             return _answer(executing.start(world, given), given.action_id)
+        case AttemptRenewed():
+            return _answer(executing.renew(world, given), given.action_id)
         case AttemptFinished():
             return _answer(executing.finish(world, given), given.action_id)
+        case OutcomeFound():
+            return _answer(executing.found(world, given), given.action_id)
 
 
 def _answer(answer: Receipt | Refusal, action_id: UUID | None) -> Receipt:

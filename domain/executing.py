@@ -1,20 +1,20 @@
-"""Executing an approved action: who may ask for it, one attempt at a time, and what its outcome means.
+"""Executing an approved action: who may ask for it, one attempt at a time, and who says what it came to.
 
-An attempt is committed before the call is made and holds a lease; its token is higher than every token before it. Only
-the holder of the highest token says what the call came to, so that a worker that wakes up late changes nothing.
+An attempt is committed before the call is made and holds a lease, which its worker renews while the call lasts; its token
+is higher than every token before it. Only the holder of the highest token says what the call came to, so that a worker
+that wakes up late changes nothing.
 """
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from domain import deadlines, deciding
+from domain import deadlines, deciding, outcomes
 from domain.keys import Scope
 from domain.lifecycle import Status
 from domain.messages import ExecuteAction, Message, Receipt
 from domain.messages import Outcome as MessageOutcome
-from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
+from domain.outcome import Done, Outcome, Unknown
 from domain.refusals import Code, Refusal
 from domain.trail import EventName, timestamp
 from domain.world import ENGINE, Action, Attempt, AttemptState, World
@@ -22,13 +22,11 @@ from domain.world import ENGINE, Action, Attempt, AttemptState, World
 EXECUTOR_ROLES = frozenset({"ops_admin", "finance_ops"})
 """One of these is needed to have an approved action executed."""
 
-LEASE_MARGIN_SECONDS = 10
-"""How much longer than its call's deadline an attempt holds its lease: time to write down what happened."""
+LEASE_SECONDS = 30
+"""How long an attempt holds its lease without a word of its worker; never past the end of its call."""
 
 NUDGE_AGAIN_SECONDS = 10
 """When a sweep looks again at an execution that it rang for: the ring may have been lost with the queue."""
-
-MAX_PAUSE_SECONDS = 3600
 
 _STARTED = frozenset({Status.EXECUTING, Status.EXECUTED, Status.OUTCOME_UNKNOWN})
 
@@ -43,8 +41,25 @@ class AttemptStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptRenewed:
+    """The worker of the attempt with this token is still at it."""
+
+    action_id: UUID
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFinished:
     """What the call of the attempt with this token came to."""
+
+    action_id: UUID
+    token: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeFound:
+    """What the service says became of the call of the attempt with this token, when it is asked afterwards."""
 
     action_id: UUID
     token: int
@@ -72,22 +87,28 @@ def request(world: World, message: Message, body: ExecuteAction) -> Receipt | Re
 
 
 def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
-    """Take the lease of an approved action whose execution was asked for; one attempt at a time."""
+    """Take the lease of an approved action whose execution was asked for; one attempt at a time.
+
+    Of an action with an unknown outcome whose service is to be asked, it gives the asking to one worker for a while.
+    """
     action = world.actions.get(started.action_id)
     if action is None:
         return Refusal(Code.UNKNOWN_ACTION)
     if started.token <= action.last_token:
         return Refusal(Code.STALE_TOKEN)
     action = deadlines.enforce(world, action)
-    if action.status is not Status.APPROVED:
+    if action.status not in {Status.APPROVED, Status.OUTCOME_UNKNOWN}:
         return Refusal(Code.NOT_APPROVED, f"It is {action.status}.")
     if not action.executable_at(world.now):
         return Refusal(Code.NOT_DUE)
+    if action.status is Status.OUTCOME_UNKNOWN:
+        later = world.now + timedelta(seconds=NUDGE_AGAIN_SECONDS)
+        world.put(replace(action, next_attempt_at=later, due_at=later))
+        return Receipt(MessageOutcome.APPLIED, "The service is to be asked.", action_id=action.id)
     if not world.attempts.get(action.id):
         action = deciding.decide_again(world, action)
         if action.status is not Status.APPROVED:
             return Refusal(Code.NOT_APPROVED, "Decided again before the first attempt, it is not approved any more.")
-    seconds = world.action_type_of(action).timeout_seconds + LEASE_MARGIN_SECONDS
     attempt = Attempt(
         action_id=action.id,
         number=len(world.attempts.get(action.id, {})) + 1,
@@ -95,9 +116,9 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
         state=AttemptState.STARTED,
         worker=started.worker,
         started_at=world.now,
-        lease_until=world.now + timedelta(seconds=seconds),
+        lease_until=world.now,
     )
-    world.put_attempt(attempt)
+    attempt = _renewed(world, action, attempt)
     world.note(
         action,
         EventName.EXECUTING,
@@ -118,74 +139,67 @@ def finish(world: World, finished: AttemptFinished) -> Receipt | Refusal:
     attempt = _running(world, action)
     if attempt is None or attempt.token != finished.token:
         return Refusal(Code.STALE_TOKEN)
-    _conclude(world, action, attempt, finished.outcome)
-    return Receipt(MessageOutcome.APPLIED, f"The action is {world.actions[action.id].status}.", action_id=action.id)
+    action = outcomes.conclude(world, action, attempt, finished.outcome)
+    return Receipt(MessageOutcome.APPLIED, f"The action is {action.status}.", action_id=action.id)
+
+
+def renew(world: World, renewed: AttemptRenewed) -> Receipt | Refusal:
+    """Prolong the lease of an attempt; refused once somebody has concluded from its silence, or its call is over."""
+    action = world.actions.get(renewed.action_id)
+    if action is None:
+        return Refusal(Code.UNKNOWN_ACTION)
+    attempt = _running(world, action)
+    if attempt is None or attempt.token != renewed.token or attempt.lease_until <= world.now:
+        return Refusal(Code.STALE_TOKEN)
+    attempt = _renewed(world, action, attempt)
+    world.put(replace(action, due_at=attempt.lease_until))
+    return Receipt(MessageOutcome.APPLIED, "The lease is renewed.", action_id=action.id)
+
+
+def found(world: World, told: OutcomeFound) -> Receipt | Refusal:
+    """Write down what a service says became of a call of which nobody knew.
+
+    That it did not happen is believed only once the call can no longer be on its way.
+    """
+    action = world.actions.get(told.action_id)
+    if action is None:
+        return Refusal(Code.UNKNOWN_ACTION)
+    if action.status is not Status.OUTCOME_UNKNOWN or action.last_token != told.token:
+        return Refusal(Code.STALE_TOKEN)
+    attempt = _last(world, action)
+    if isinstance(told.outcome, Unknown):
+        outcomes.ask_again(world, action, attempt, told.outcome.reason)
+        return Receipt(MessageOutcome.APPLIED, "The service is asked again later.", action_id=action.id)
+    if not isinstance(told.outcome, Done) and world.now < outcomes.call_ends_at(world.action_type_of(action), attempt):
+        return Refusal(Code.NOT_DUE)
+    action = outcomes.conclude(world, action, attempt, told.outcome)
+    return Receipt(MessageOutcome.APPLIED, f"The action is {action.status}.", action_id=action.id)
 
 
 def due(world: World, action: Action) -> None:
     """What the passing of time does to an action that is to be executed: an ended lease, or another ring of the bell."""
     if action.status is Status.EXECUTING:
         if (attempt := _running(world, action)) is not None:
-            _conclude(world, action, attempt, Unknown("The lease ended and the worker had not said what happened."))
-    elif action.status is Status.APPROVED and action.next_attempt_at is not None:
-        world.put(replace(action, due_at=world.now + timedelta(seconds=NUDGE_AGAIN_SECONDS)))
+            silence = Unknown("The lease ended and the worker had not said what happened.")
+            outcomes.conclude(world, action, attempt, silence)
+    elif action.status in {Status.APPROVED, Status.OUTCOME_UNKNOWN} and action.next_attempt_at is not None:
+        _ring_later(world, action)
+
+
+def _ring_later(world: World, action: Action) -> None:
+    world.put(replace(action, due_at=world.now + timedelta(seconds=NUDGE_AGAIN_SECONDS)))
+
+
+def _renewed(world: World, action: Action, attempt: Attempt) -> Attempt:
+    until = min(
+        world.now + timedelta(seconds=LEASE_SECONDS), outcomes.call_ends_at(world.action_type_of(action), attempt)
+    )
+    return world.put_attempt(replace(attempt, lease_until=until))
 
 
 def _running(world: World, action: Action) -> Attempt | None:
-    if action.status is not Status.EXECUTING:
-        return None
+    return _last(world, action) if action.status is Status.EXECUTING else None
+
+
+def _last(world: World, action: Action) -> Attempt:
     return next(item for item in world.attempts[action.id].values() if item.token == action.last_token)
-
-
-def _conclude(world: World, action: Action, attempt: Attempt, outcome: Outcome) -> None:
-    actor = action.executed_by or ENGINE
-    data: dict[str, Any] = {"attempt": attempt.number, "token": attempt.token}
-    match outcome:
-        case Done(result):
-            _close(world, attempt, AttemptState.SUCCEEDED, None)
-            changes = {"status": Status.EXECUTED, "executed_at": world.now, "result": result, "error": None}
-            world.note(action, EventName.EXECUTED, actor, data | {"result": result}, due_at=None, **changes)
-        case Rejected(reason):
-            _close(world, attempt, AttemptState.REJECTED, reason)
-            _give_up(world, action, data, reason)
-        case Retry(reason, after_seconds):
-            _close(world, attempt, AttemptState.RETRY, reason)
-            _try_again(world, action, attempt, data, reason, after_seconds)
-        case Unknown(reason):
-            _close(world, attempt, AttemptState.UNKNOWN, reason)
-            # Only a service that deduplicates may be asked again without knowing: the same key does the effect once.
-            _try_again(world, action, attempt, data, reason, None)
-
-
-def _close(world: World, attempt: Attempt, state: AttemptState, reason: str | None) -> None:
-    world.put_attempt(replace(attempt, state=state, finished_at=world.now, reason=reason))
-
-
-def _try_again(
-    world: World, action: Action, attempt: Attempt, data: dict[str, Any], reason: str, after_seconds: float | None
-) -> None:
-    if attempt.number >= world.action_type_of(action).max_attempts:
-        _give_up(world, action, data, reason)
-        return
-    next_attempt_at = world.now + timedelta(seconds=_pause_seconds(world, action, attempt, after_seconds))
-    data |= {"reason": reason, "next_attempt_at": timestamp(next_attempt_at)}
-    changes = {
-        "status": Status.APPROVED,
-        "error": reason,
-        "next_attempt_at": next_attempt_at,
-        "due_at": next_attempt_at,
-    }
-    world.note(action, EventName.RETRY_SCHEDULED, ENGINE, data, **changes)
-
-
-def _pause_seconds(world: World, action: Action, attempt: Attempt, after_seconds: float | None) -> float:
-    doubled = world.action_type_of(action).retry_base_seconds * 2.0 ** (attempt.number - 1)
-    return min(MAX_PAUSE_SECONDS, max(doubled, after_seconds or 0))
-
-
-def _give_up(world: World, action: Action, data: dict[str, Any], reason: str) -> None:
-    """End without success: failed if no attempt can have had an effect, else nobody knows and the state says so."""
-    unsure = any(item.state is AttemptState.UNKNOWN for item in world.attempts[action.id].values())
-    name, status = (EventName.OUTCOME_UNKNOWN, Status.OUTCOME_UNKNOWN) if unsure else (EventName.FAILED, Status.FAILED)
-    actor = action.executed_by or ENGINE
-    world.note(action, name, actor, data | {"reason": reason}, status=status, error=reason, due_at=None)

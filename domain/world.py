@@ -71,6 +71,7 @@ class Action:
     result: dict[str, Any] | None = None
     error: str | None = None
     last_token: int = 0
+    attempts_before: int = 0
     event_seq: int = 0
     event_hash: bytes = trail.FIRST_PREVIOUS
 
@@ -80,8 +81,9 @@ class Action:
         return self.requirement.model_copy(update={"steps_reached": self.steps_reached})
 
     def executable_at(self, at: datetime) -> bool:
-        """Whether an attempt may start at this moment."""
-        return self.status is Status.APPROVED and self.next_attempt_at is not None and self.next_attempt_at <= at
+        """Whether a worker may turn to it at this moment: start an attempt, or ask what became of the last one."""
+        waits = self.status in {Status.APPROVED, Status.OUTCOME_UNKNOWN}
+        return waits and self.next_attempt_at is not None and self.next_attempt_at <= at
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +238,11 @@ class World:
         self.votes.setdefault(vote.action_id, {})[vote.person_id] = vote
         self.changes.votes.add((vote.action_id, vote.person_id))
 
-    def put_attempt(self, attempt: Attempt) -> None:
+    def put_attempt(self, attempt: Attempt) -> Attempt:
         """Keep a new or changed attempt."""
         self.attempts.setdefault(attempt.action_id, {})[attempt.number] = attempt
         self.changes.attempts.add((attempt.action_id, attempt.number))
+        return attempt
 
     def put_record(self, record: Record) -> None:
         """Keep what became of a message; the first of an identity owns it."""

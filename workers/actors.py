@@ -16,7 +16,7 @@ from workers.runtime import Runtime
 
 _log = structlog.get_logger(__name__)
 
-EXECUTABLE = frozenset({Status.APPROVED, Status.EXECUTING})
+EXECUTABLE = frozenset({Status.APPROVED, Status.EXECUTING, Status.OUTCOME_UNKNOWN})
 _PAGE = 100
 
 _STALE_MILLISECONDS = 3_600_000

@@ -2,8 +2,10 @@
 
 import os
 import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,16 +14,19 @@ import psycopg
 import structlog
 
 from db import due
-from domain.action_type import ActionType
-from domain.executing import LEASE_MARGIN_SECONDS, AttemptFinished, AttemptStarted
+from domain.action_type import LEASE_MARGIN_SECONDS, ActionType
+from domain.executing import LEASE_SECONDS, AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
 from domain.lifecycle import Status
 from domain.messages import Outcome as MessageOutcome
 from domain.outcome import Outcome, Retry, Unknown
 from workers.apply import Applier
 from workers.handlers import Call, Handler
+from workers.handlers.asking import ask
 from workers.handlers.http import HttpHandler
 
 _log = structlog.get_logger(__name__)
+
+RENEW_SECONDS = LEASE_SECONDS / 3
 
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -39,6 +44,7 @@ class Executor:
 
         Whoever calls this, how often and from how many places at once: one attempt holds the lease, and only it calls.
         """
+        began = time.monotonic()  # goes on while a process is stopped: one that wakes too late must not call any more
         with self.applier.connections() as conn:
             token = due.draw_token(conn)
         started = self.applier.apply([AttemptStarted(action_id, token, WORKER)])
@@ -46,18 +52,56 @@ class Executor:
             return None
         action = started.actions[action_id]
         action_type = self.applier.loader.definitions.action_type(action.action_type, action.action_type_version)
+        asking = action.status is Status.OUTCOME_UNKNOWN
         call = Call(
             action_id=action_id,
             action_type=action.action_type,
             params=action.params,
             idempotency_key=str(action_id),
-            token=token,
-            timeout_seconds=action_type.timeout_seconds,
+            token=action.last_token,
+            timeout_seconds=action_type.timeout_seconds - (0 if asking else time.monotonic() - began),
         )
-        outcome = self._call(action_type, call)
-        status = self._write_down(AttemptFinished(action_id, token, outcome))
-        _log.info("attempt", action_id=str(action_id), token=token, outcome=type(outcome).__name__, status=status)
+        if asking:
+            outcome = self._ask(action_type, call)
+            status = self._write_down(OutcomeFound(action_id, call.token, outcome))
+        else:
+            with self._renewing(action_type, call):
+                outcome = self._call(action_type, call)
+            status = self._write_down(AttemptFinished(action_id, token, outcome))
+        what = "asked" if asking else "attempt"
+        _log.info(what, action_id=str(action_id), token=call.token, outcome=type(outcome).__name__, status=status)
         return status
+
+    def _ask(self, action_type: ActionType, call: Call) -> Outcome:
+        base_url = self.services.get(action_type.service)
+        if base_url is None or action_type.query_path is None:
+            return Unknown(f"Service {action_type.service!r} has no address: add it to OPS_APPROVAL_SERVICES.")
+        return ask(base_url.rstrip("/") + action_type.query_path, self.client, call)
+
+    @contextmanager
+    def _renewing(self, action_type: ActionType, call: Call) -> Iterator[None]:
+        """Keep the lease while a call lasts that is longer than a lease."""
+        if action_type.timeout_seconds + LEASE_MARGIN_SECONDS <= LEASE_SECONDS:
+            yield
+            return
+        done = threading.Event()
+        renewal = threading.Thread(target=self._renew, args=(call, done), daemon=True)
+        renewal.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewal.join()
+
+    def _renew(self, call: Call, done: threading.Event) -> None:
+        while not done.wait(RENEW_SECONDS):
+            try:
+                (receipt,) = self.applier.apply([AttemptRenewed(call.action_id, call.token)]).receipts
+            except psycopg.Error as error:
+                _log.warning("lease_not_renewed", action_id=str(call.action_id), error=type(error).__name__)
+            else:
+                if receipt.outcome is not MessageOutcome.APPLIED:
+                    return  # somebody has concluded from our silence
 
     def _call(self, action_type: ActionType, call: Call) -> Outcome:
         base_url = self.services.get(action_type.service)
@@ -73,7 +117,7 @@ class Executor:
             _log.exception("handler_failed", action_id=str(call.action_id), error=type(error).__name__)
             return Unknown(f"The handler failed with {type(error).__name__}.")
 
-    def _write_down(self, finished: AttemptFinished) -> Status | None:
+    def _write_down(self, finished: AttemptFinished | OutcomeFound) -> Status | None:
         """Keep trying while the lease may still be ours: what is not written down becomes an unknown outcome."""
         give_up_at = time.monotonic() + LEASE_MARGIN_SECONDS
         while True:

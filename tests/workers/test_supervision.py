@@ -22,6 +22,7 @@ from workers.sandbox import Sandbox
 from workers.scheduler import Scheduler
 from workers.stack import Child, Servers
 
+SAME_KEY = {"guarantee": "deduplicates"}
 PROCFILE = Path(__file__).parent.parent.parent / "Procfile"
 WORKER = next(
     line.removeprefix("worker: ") for line in PROCFILE.read_text().splitlines() if line.startswith("worker: ")
@@ -96,7 +97,12 @@ def test_a_worker_asked_to_stop_finishes_its_call_and_writes_it_down(
 def test_a_worker_asked_to_stop_ends_within_its_bound_though_a_call_hangs(
     installation: Installation, slow: SlowSandbox, worker: subprocess.Popen[bytes]
 ) -> None:
-    patient = {"name": "ADJUST_FLOAT", "timeout_seconds": 300, "service": "float", "path": "/float/adjustments"}
+    patient = {
+        "name": "ADJUST_FLOAT",
+        "timeout_seconds": 300,
+        "service": "float",
+        "path": "/float/adjustments",
+    } | SAME_KEY
     definitions = definition_files.parse(json.dumps({"action_types": [patient]}), "patient")
     definition_files.apply(installation.owner, definitions, by="tests")
     action_id = ask_through_the_queue(installation)
@@ -122,7 +128,7 @@ def test_the_worker_of_the_procfile_stops_within_half_a_minute() -> None:
 def test_an_action_that_kills_whoever_executes_it_costs_its_own_attempts_and_nobody_elses(
     installation: Installation, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    thrice = {"name": "ADJUST_FLOAT", "max_attempts": 3, "service": "float", "path": "/float/adjustments"}
+    thrice = {"name": "ADJUST_FLOAT", "max_attempts": 3, "service": "float", "path": "/float/adjustments"} | SAME_KEY
     definitions = definition_files.parse(json.dumps({"action_types": [thrice]}), "thrice")
     definition_files.apply(installation.owner, definitions, by="tests")
     poison = installation.approved(key="poison", params=top_up().params | {"poison": True})

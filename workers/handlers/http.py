@@ -5,7 +5,6 @@ effect happened it says `Unknown`: that costs a look, where a wrong `Retry` or `
 a lost one.
 """
 
-import json
 import re
 import socket
 from concurrent.futures import Future
@@ -18,13 +17,7 @@ import httpx
 import rfc8785
 
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
-from workers.handlers import Call
-
-_BODY_LIMIT_BYTES = 64 * 1024
-_REASON_LIMIT = 200
-_RETRY_AFTER_LIMIT_SECONDS = 24 * 3600
-_DEPTH_LIMIT = 32
-_INTEGER_LIMIT = 2**53 - 1
+from workers.handlers import Call, answers
 
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -89,13 +82,13 @@ class HttpHandler:
         try:
             response = self._client.send(request, stream=True, follow_redirects=False)
             try:
-                body, whole = _read(response)
+                body, whole = answers.read(response)
             finally:
                 response.close()
             return _outcome(response, body, whole=whole)
         except _NOTHING_SENT as exc:
             if not wire.sent:
-                return Retry(f"no connection to the service: {_printable(str(exc)) or type(exc).__name__}")
+                return Retry(f"no connection to the service: {answers.printable(str(exc)) or type(exc).__name__}")
             return Unknown(f"the connection failed after the request: {type(exc).__name__}")
         except Exception as exc:  # noqa: BLE001 - whatever an odd answer provokes in the client, the request may be out
             # The message is left out: a protocol error quotes what the service sent.
@@ -160,26 +153,16 @@ def _checked_endpoint(endpoint: str) -> str:
     return endpoint
 
 
-def _read(response: httpx.Response) -> tuple[bytes, bool]:
-    """Return the body, up to the limit, and whether that is all of it."""
-    body = bytearray()
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > _BODY_LIMIT_BYTES:
-            return bytes(body[:_BODY_LIMIT_BYTES]), False
-    return bytes(body), True
-
-
 def _outcome(response: httpx.Response, body: bytes, *, whole: bool) -> Outcome:
     """Say what the answer means for the effect; "did not happen" only where the service itself refused."""
     status = response.status_code
-    said = _said(status, body)
+    said = answers.said(status, body)
     if 200 <= status < 300:  # noqa: PLR2004 - the classes of HTTP statuses are their own names
         # The service took responsibility. (202 too: who may still fail afterwards must not answer before the effect.)
-        return Done(_result(status, body)) if whole else Unknown(f"HTTP {status} with an answer beyond 64 KiB")
+        return Done(answers.result(status, body)) if whole else Unknown(f"HTTP {status} with an answer beyond 64 KiB")
     if status == httpx.codes.TOO_MANY_REQUESTS:
         # 429: refused before any work, and it says when to come back.
-        return Retry(said, _seconds(response.headers.get("Retry-After")))
+        return Retry(said, answers.seconds(response.headers.get("Retry-After")))
     if status == httpx.codes.TOO_EARLY:
         # 425: RFC 8470, refused to process what might be a replay.
         return Retry(said)
@@ -198,91 +181,3 @@ def _outcome(response: httpx.Response, body: bytes, *, whole: bool) -> Outcome:
     #      own was shed after a first try went through. Where the service deduplicates, trying again is safe anyway.
     # 1xx, 6xx and beyond: not an answer.
     return Unknown(said)
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    # Dates are ignored: they would need the service's clock. A huge value must not park an action for ever.
-    if retry_after is None or not re.fullmatch(r"[0-9]{1,9}", retry_after):
-        return None
-    return float(min(int(retry_after), _RETRY_AFTER_LIMIT_SECONDS))
-
-
-def _said(status: int, body: bytes) -> str:
-    text = body.decode(errors="replace")
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        names = ("error", "detail", "message", "title")
-        text = next((value[name] for name in names if isinstance(value.get(name), str)), "")
-    elif text.lstrip().startswith("<"):
-        text = ""  # a proxy's page says less than its status
-    reason = _printable(text)
-    return f"HTTP {status}: {reason}" if reason else f"HTTP {status}"
-
-
-def _printable(text: str) -> str:
-    shown = "".join(char if char.isprintable() else " " for char in text[: 4 * _REASON_LIMIT])
-    return " ".join(shown.split())[:_REASON_LIMIT]
-
-
-class _UnkeepableError(ValueError):
-    """JSON that neither jsonb nor canonical JSON can hold."""
-
-
-def _result(status: int, body: bytes) -> dict[str, Any]:
-    """Return the JSON object in `body`; the status when there is none or it could not be stored: the effect happened."""
-    try:
-        value = json.loads(
-            body.decode(), parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_without_repeats
-        )
-        if isinstance(value, dict):
-            _check(value, 1)
-            return value
-    except RecursionError:
-        return {"http_status": status, "note": "The service's answer was not kept: it is nested too deeply."}
-    except _UnkeepableError as exc:
-        return {"http_status": status, "note": f"The service's answer was not kept: {exc}."}
-    except ValueError:
-        pass  # not JSON
-    return {"http_status": status}
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _integer(digits: str) -> int:
-    # Checked before the conversion: Python refuses thousands of digits with an error that reads as "not JSON".
-    if len(digits) > len(str(-_INTEGER_LIMIT)):
-        raise _UnkeepableError("it holds an integer beyond 2^53 - 1")
-    return int(digits)
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _UnkeepableError("it repeats a key")
-    return found
-
-
-def _check(value: object, depth: int) -> None:
-    match value:
-        case str():
-            if "\x00" in value:
-                raise _UnkeepableError("it holds the character \\u0000")
-            if any("\ud800" <= char <= "\udfff" for char in value):
-                raise _UnkeepableError("it holds half a character")
-        case int():
-            if abs(value) > _INTEGER_LIMIT:
-                raise _UnkeepableError("it holds an integer beyond 2^53 - 1")
-        case float():
-            # Larger ones are written as integers by canonical JSON, and would be read back as such.
-            if abs(value) > _INTEGER_LIMIT:  # infinite too; NaN was no JSON
-                raise _UnkeepableError("it holds a number too large to be exact")
-        case dict() | list():
-            if depth > _DEPTH_LIMIT:
-                raise _UnkeepableError("it is nested too deeply")
-            for part in (*value, *value.values()) if isinstance(value, dict) else value:
-                _check(part, depth + 1)

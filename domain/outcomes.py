@@ -1,0 +1,114 @@
+"""What becomes of an action when an attempt has ended, in whatever way, and when it is found out later.
+
+Only what certainly did not happen is tried again, but at a service that deduplicates, where the same key does the effect
+once. Else a call of which nobody knows is `outcome_unknown`: the service is asked where it can be, and people find out
+where it cannot.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from domain.action_type import LEASE_MARGIN_SECONDS, ActionType, Guarantee
+from domain.lifecycle import Status
+from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
+from domain.trail import EventName, timestamp
+from domain.world import ENGINE, Action, Attempt, AttemptState, World
+
+MAX_PAUSE_SECONDS = 3600
+_JITTER = 0.2
+
+
+def call_ends_at(action_type: ActionType, attempt: Attempt) -> datetime:
+    """From when on an attempt's call, wherever it was made, can have no effect any more."""
+    return attempt.started_at + timedelta(seconds=action_type.timeout_seconds + LEASE_MARGIN_SECONDS)
+
+
+def conclude(world: World, action: Action, attempt: Attempt, outcome: Outcome) -> Action:
+    """Close an attempt with what it came to, and do with the action what its type's guarantee allows."""
+    match outcome:
+        case Done(result):
+            return _executed(world, action, attempt, result)
+        case Rejected(reason):
+            attempt = _close(world, attempt, AttemptState.REJECTED, reason)
+            return _give_up(world, action, attempt, reason)
+        case Retry(reason, after_seconds):
+            attempt = _close(world, attempt, AttemptState.RETRY, reason)
+            return _try_again(world, action, attempt, reason, after_seconds)
+        case Unknown(reason):
+            attempt = _close(world, attempt, AttemptState.UNKNOWN, reason)
+            if world.action_type_of(action).guarantee is Guarantee.DEDUPLICATES:
+                return _try_again(world, action, attempt, reason, None)
+            return _unknown(world, action, attempt, reason)
+
+
+def ask_again(world: World, action: Action, attempt: Attempt, reason: str) -> Action:
+    """Nobody knows yet: ask again later, the longer after the attempt the more rarely."""
+    waited = (world.now - (attempt.finished_at or attempt.started_at)).total_seconds()
+    later = world.now + timedelta(
+        seconds=min(MAX_PAUSE_SECONDS, max(world.action_type_of(action).retry_base_seconds, waited))
+    )
+    return world.put(replace(action, error=reason, next_attempt_at=later, due_at=later))
+
+
+def _executed(world: World, action: Action, attempt: Attempt, result: dict[str, Any]) -> Action:
+    _close(world, attempt, AttemptState.SUCCEEDED, None)
+    data = _of(attempt) | {"result": result}
+    changes: dict[str, Any] = {"executed_at": world.now, "result": result, "error": None, "next_attempt_at": None}
+    actor = action.executed_by or ENGINE
+    return world.note(action, EventName.EXECUTED, actor, data, status=Status.EXECUTED, due_at=None, **changes)
+
+
+def _close(world: World, attempt: Attempt, state: AttemptState, reason: str | None) -> Attempt:
+    return world.put_attempt(replace(attempt, state=state, finished_at=world.now, reason=reason))
+
+
+def _of(attempt: Attempt) -> dict[str, Any]:
+    return {"attempt": attempt.number, "token": attempt.token}
+
+
+def _try_again(world: World, action: Action, attempt: Attempt, reason: str, after_seconds: float | None) -> Action:
+    action_type = world.action_type_of(action)
+    first = world.attempts[action.id][action.attempts_before + 1]
+    at = world.now + timedelta(seconds=_pause_seconds(action_type, action, attempt, after_seconds))
+    too_many = attempt.number - action.attempts_before >= action_type.max_attempts
+    if too_many or at > first.started_at + timedelta(seconds=action_type.retry_within_seconds):
+        return _give_up(world, action, attempt, reason)
+    data = _of(attempt) | {"reason": reason, "next_attempt_at": timestamp(at)}
+    changes: dict[str, Any] = {"error": reason, "next_attempt_at": at, "due_at": at}
+    return world.note(action, EventName.RETRY_SCHEDULED, ENGINE, data, status=Status.APPROVED, **changes)
+
+
+def _pause_seconds(action_type: ActionType, action: Action, attempt: Attempt, after_seconds: float | None) -> float:
+    """Twice as long each time, less up to a fifth that differs from action to action, so that they do not return together.
+
+    What the service asked for counts if it is longer.
+    """
+    nth = attempt.number - action.attempts_before
+    doubled = min(MAX_PAUSE_SECONDS, action_type.retry_base_seconds * 2.0 ** (nth - 1))
+    drawn = sha256(f"{action.id} {attempt.number}".encode()).digest()[0] / 255
+    return min(MAX_PAUSE_SECONDS, max(doubled * (1 - _JITTER * drawn), after_seconds or 0))
+
+
+def _give_up(world: World, action: Action, attempt: Attempt, reason: str) -> Action:
+    """End without success: failed if no attempt can have had an effect, else nobody knows and the state says so."""
+    if any(item.state is AttemptState.UNKNOWN for item in world.attempts[action.id].values()):
+        return _unknown(world, action, attempt, reason)
+    changes: dict[str, Any] = {"error": reason, "next_attempt_at": None, "due_at": None}
+    actor = action.executed_by or ENGINE
+    return world.note(
+        action, EventName.FAILED, actor, _of(attempt) | {"reason": reason}, status=Status.FAILED, **changes
+    )
+
+
+def _unknown(world: World, action: Action, attempt: Attempt, reason: str) -> Action:
+    """A state of its own; the service is asked once the call can no longer be on its way."""
+    action_type = world.action_type_of(action)
+    ask_at = call_ends_at(action_type, attempt) if action_type.guarantee is Guarantee.QUERYABLE else None
+    at = None if ask_at is None else max(ask_at, world.now)
+    changes: dict[str, Any] = {"error": reason, "next_attempt_at": at, "due_at": at}
+    data = _of(attempt) | {"reason": reason}
+    return world.note(
+        action, EventName.OUTCOME_UNKNOWN, action.executed_by or ENGINE, data, status=Status.OUTCOME_UNKNOWN, **changes
+    )

@@ -1,0 +1,38 @@
+"""Asks a service what became of a call of which nobody knows: one GET, which changes nothing.
+
+`GET query_path` with the header Idempotency-Key. Only two answers settle it, both HTTP 200: `{"state": "executed",
+"result": {…}}` and `{"state": "not_executed"}`. Whatever else comes, `{"state": "in_progress"}` too, leaves it unknown.
+"""
+
+from typing import Any
+
+import httpx
+
+from domain.outcome import Done, Outcome, Retry, Unknown
+from workers.handlers import Call, answers
+
+
+def ask(endpoint: str, client: httpx.Client, call: Call) -> Outcome:
+    """What the service says became of the call with this idempotency key; never raises for what it does."""
+    headers = {"Idempotency-Key": call.idempotency_key, "Accept-Encoding": "identity", "Connection": "close"}
+    try:
+        with client.stream(
+            "GET", endpoint, headers=headers, timeout=call.timeout_seconds, follow_redirects=False
+        ) as response:
+            body, whole = answers.read(response)
+    except Exception as error:  # noqa: BLE001 - whatever it provokes in the client, nobody knows more than before
+        return Unknown(f"the service could not be asked: {type(error).__name__}")
+    if response.status_code != httpx.codes.OK or not whole:
+        return Unknown(f"the service did not say what happened: {answers.said(response.status_code, body)}")
+    return _settled(answers.result(response.status_code, body))
+
+
+def _settled(told: dict[str, Any]) -> Outcome:
+    match told:
+        case {"state": "executed"}:
+            result = told.get("result", {})
+            return Done(result if isinstance(result, dict) else {"result": result})
+        case {"state": "not_executed"}:
+            return Retry("the service says that it did not happen")
+        case _:
+            return Unknown("the service does not know yet")
