@@ -18,7 +18,16 @@ from db.definitions import load_definitions
 from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
-from domain.messages import CastVote, CreateAction, ExecuteAction, Message, Outcome, SyncDirectory, Unopened
+from domain.messages import (
+    CancelAction,
+    CastVote,
+    CreateAction,
+    ExecuteAction,
+    Message,
+    Outcome,
+    SyncDirectory,
+    Unopened,
+)
 from domain.policy import Definitions
 from domain.quorum_tree import pool_roles
 from domain.world import WITHOUT_IDENTITY, World
@@ -171,6 +180,8 @@ def _load_grants(conn: Connection, world: World, inputs: Sequence[Input]) -> Non
                 people.add(body.created_by)
             case ExecuteAction():
                 people.add(body.executed_by)
+            case CancelAction():
+                people.add(body.cancelled_by)
     trees = [action.requirement.tree for action in world.actions.values()]
     roles = world.definitions.pool_roles.union(*(pool_roles(tree) for tree in trees))
     everybody = any(isinstance(body, SyncDirectory) for body in bodies)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain import creation, deadlines, executing, sync, voting
+from domain import cancelling, creation, deadlines, executing, sync, voting
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
 from domain.keys import Scope
 from domain.messages import (
     CLOCK_TOLERANCE_SECONDS,
     LIFETIME_SECONDS,
     UNSETTLED,
+    CancelAction,
     CastVote,
     CreateAction,
     ExecuteAction,
@@ -146,6 +147,8 @@ def _dispatch(world: World, message: Message) -> Receipt | Refusal:
             return voting.vote(world, message, body)
         case ExecuteAction() as body:
             return executing.request(world, message, body)
+        case CancelAction() as body:
+            return cancelling.cancel(world, message, body)
         case SyncDirectory() as body:
             return sync.sync(world, body)
         case Refusal() as refusal:

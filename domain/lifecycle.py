@@ -69,12 +69,8 @@ TRANSITIONS: dict[tuple[Status, Status], str] = {
     (Status.FAILED, Status.APPROVED): "a person has it tried again",
 }
 
-NOT_YET = frozenset(
-    pair
-    for pair in TRANSITIONS
-    if pair[1] is Status.CANCELLED or pair[0] is Status.OUTCOME_UNKNOWN or pair == (Status.FAILED, Status.APPROVED)
-)
-"""Transitions that the graph has and no message makes yet: cancelling, resolving an unknown outcome, trying again."""
+NOT_YET = frozenset(pair for pair in TRANSITIONS if pair == (Status.FAILED, Status.APPROVED))
+"""Transitions that the graph has and no message makes yet: trying again."""
 
 FINAL = frozenset(Status) - {before for before, _ in TRANSITIONS}
 """States that no transition leaves."""

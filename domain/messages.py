@@ -139,6 +139,14 @@ class ExecuteAction(Body):
     executed_by: Name
 
 
+class CancelAction(Body):
+    """Take an action back before anything is done about it."""
+
+    action_id: UUID
+    cancelled_by: Name
+    reason: Text | None = None
+
+
 class PersonGrant(Body):
     """A role that the person holds; without bounds, from now on."""
 
@@ -174,10 +182,10 @@ class SyncDirectory(Body):
         return self
 
 
-AnyBody = CreateAction | CastVote | ExecuteAction | SyncDirectory
+AnyBody = CreateAction | CastVote | ExecuteAction | CancelAction | SyncDirectory
 
 BODIES: dict[str, type[AnyBody]] = {
-    body.__name__: body for body in (CreateAction, CastVote, ExecuteAction, SyncDirectory)
+    body.__name__: body for body in (CreateAction, CastVote, ExecuteAction, CancelAction, SyncDirectory)
 }
 
 
@@ -207,7 +215,7 @@ class Message:
         match self.body:
             case CreateAction(idempotency_key=key):
                 return action_id(self.issuer, key, self.jti)
-            case CastVote() | ExecuteAction():
+            case CastVote() | ExecuteAction() | CancelAction():
                 return self.body.action_id
             case _:
                 return None

@@ -53,6 +53,7 @@ class Code(StrEnum):
 
     # Executing.
     EXECUTOR_NOT_ALLOWED = "executor_not_allowed"
+    CANCELLER_NOT_ALLOWED = "canceller_not_allowed"
     NOT_APPROVED = "not_approved"
     ALREADY_STARTED = "already_started"
     STALE_TOKEN = "stale_token"  # noqa: S105 - a fencing token, not a secret
@@ -86,7 +87,7 @@ SENTENCES: dict[Code, str] = {
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
     Code.UNKNOWN_ACTION: "There is no action of this id.",
     Code.TOO_MANY_PARKED: "Too many votes wait for this action already; vote again once it is created.",
-    Code.ACTION_CLOSED: "The action can no longer be voted on.",
+    Code.ACTION_CLOSED: "The action can no longer be voted on or cancelled.",
     Code.SEPARATION_OF_DUTIES: "Who created, triggered or is the target of an action does not vote on it.",
     Code.ROLE_NOT_HELD: "The message claims a role that the directory does not give to this person.",
     Code.NOT_ELIGIBLE: "This person's vote could fill no seat of the action's requirement.",
@@ -94,8 +95,9 @@ SENTENCES: dict[Code, str] = {
     Code.CAST_IN_FUTURE: "A vote cannot be cast after its message was issued.",
     Code.SUPERSEDED: "A later vote of the same person is already counted.",
     Code.EXECUTOR_NOT_ALLOWED: "The executor holds none of the roles that may execute actions.",
+    Code.CANCELLER_NOT_ALLOWED: "Only who created an action, or an ops_admin, may cancel it.",
     Code.NOT_APPROVED: "Only an approved action can be executed.",
-    Code.ALREADY_STARTED: "The execution of this action has already been asked for.",
+    Code.ALREADY_STARTED: "The execution of this action has already been asked for, or has begun.",
     Code.STALE_TOKEN: "A newer attempt has taken over; this one changes nothing.",
     Code.NOT_DUE: "Nothing is due for this action.",
     Code.STALE_SNAPSHOT: "A snapshot of the directory with this or a higher number is already in force.",
@@ -107,8 +109,8 @@ _FIRST_OF_GROUP = {
     "Dead: it could not be applied by any means; or given up by an operator": Code.DEAD_LETTER,
     "Refused for its envelope": Code.IDENTITY_CONFLICT,
     "Refused creations": Code.IDEMPOTENCY_CONFLICT,
-    "Refused votes, and executions of an action that is not there": Code.UNKNOWN_ACTION,
-    "Refused executions": Code.EXECUTOR_NOT_ALLOWED,
+    "Refused votes, and executions and cancellations of an action that is not there": Code.UNKNOWN_ACTION,
+    "Refused executions and cancellations": Code.EXECUTOR_NOT_ALLOWED,
     "Refused snapshots of the directory": Code.STALE_SNAPSHOT,
 }
 

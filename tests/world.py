@@ -47,10 +47,13 @@ from workers.settings import Settings
 T = TypeVar("T")
 
 SCOPES = {
-    "alerts": Scope(types=("CreateAction",), origins=("alert",), action_types=("*",)),
-    "sira": Scope(types=("CreateAction",), origins=("sira",), action_types=("*",)),
+    "alerts": Scope(types=("CreateAction", "CancelAction"), origins=("alert",), action_types=("*",)),
+    "sira": Scope(types=("CreateAction", "CancelAction"), origins=("sira",), action_types=("*",)),
     "ops-tooling": Scope(
-        types=("CreateAction", "CastVote", "ExecuteAction"), origins=("ops_ui",), action_types=("*",), roles=("*",)
+        types=("CreateAction", "CastVote", "ExecuteAction", "CancelAction"),
+        origins=("ops_ui",),
+        action_types=("*",),
+        roles=("*",),
     ),
     "directory": Scope(types=("SyncDirectory",)),
 }

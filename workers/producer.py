@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from domain.messages import (
     LIFETIME_SECONDS,
     AnyBody,
+    CancelAction,
     CastVote,
     CreateAction,
     ExecuteAction,
@@ -25,7 +26,7 @@ from domain.messages import (
 from workers.envelope import SigningKey
 from workers.queue import Queue, enqueue
 
-__all__ = ["CastVote", "CreateAction", "ExecuteAction", "Producer", "SyncDirectory", "Ticket"]
+__all__ = ["CancelAction", "CastVote", "CreateAction", "ExecuteAction", "Producer", "SyncDirectory", "Ticket"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Producer:
         match body:
             case CreateAction():
                 return action_id(self._key.issuer, body.idempotency_key, jti)
-            case CastVote() | ExecuteAction():
+            case CastVote() | ExecuteAction() | CancelAction():
                 return body.action_id
             case SyncDirectory():
                 return None

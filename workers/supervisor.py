@@ -28,10 +28,10 @@ STOP_SECONDS = 40
 """How long a process may take to stop before it is killed."""
 
 SCOPES = {
-    "alerts": Scope(types=("CreateAction",), origins=("alert",), action_types=("*",)),
-    "sira": Scope(types=("CreateAction",), origins=("sira",), action_types=("*",)),
+    "alerts": Scope(types=("CreateAction", "CancelAction"), origins=("alert",), action_types=("*",)),
+    "sira": Scope(types=("CreateAction", "CancelAction"), origins=("sira",), action_types=("*",)),
     "ops-tooling": Scope(
-        types=("CreateAction", "CastVote", "ExecuteAction"),
+        types=("CreateAction", "CastVote", "ExecuteAction", "CancelAction"),
         origins=("ops_ui",),
         action_types=("*",),
         roles=("*",),

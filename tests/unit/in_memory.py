@@ -21,7 +21,12 @@ from domain.world import Action, World
 
 NOW = datetime(2025, 11, 12, 10, tzinfo=UTC)
 HOUR = 3600
-WHOLE = Scope(types=("CreateAction", "CastVote", "ExecuteAction"), origins=("*",), action_types=("*",), roles=("*",))
+WHOLE = Scope(
+    types=("CreateAction", "CastVote", "ExecuteAction", "CancelAction"),
+    origins=("*",),
+    action_types=("*",),
+    roles=("*",),
+)
 ROLES = {
     "f1": ["finance_ops"],
     "f2": ["finance_ops"],

@@ -12,6 +12,7 @@ from domain.lifecycle import OPEN, Status
 from domain.messages import (
     MAX_BYTES,
     MAX_SNAPSHOT_BYTES,
+    CancelAction,
     CastVote,
     CreateAction,
     ExecuteAction,
@@ -158,6 +159,23 @@ def execute(
         )
     else:
         _print_outcome(_outcome(data, action_id, timeout_seconds), as_json=as_json)
+
+
+def cancel(
+    action_id: Annotated[UUID, typer.Argument(help="The action; nothing may have been done about it yet.")],
+    person: Annotated[str, typer.Option("--as", help="Who created it, or an ops_admin.")],
+    reason: Annotated[str | None, typer.Option(help="Why; it stands in the trail.")] = None,
+    *,
+    wait: Wait = False,
+    timeout_seconds: TimeoutSeconds = 10,
+    as_json: AsJson = False,
+    key: KeyFile = None,
+    data: Data = None,
+) -> None:
+    """Take an action back before its execution has started."""
+    body = _body(CancelAction, {"action_id": action_id, "cancelled_by": person, "reason": reason})
+    producer = open_producer(data, key, "ops-tooling")
+    send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
 
 
 def _outcome(data: Path | None, action_id: UUID, timeout_seconds: int) -> dict[str, Any]:
