@@ -177,8 +177,9 @@ create table actions (
     -- The end of the action's chain of events.
     event_seq               integer not null default 0,
     event_hash              bytea not null,
-    -- The resource that only one open action may work on, and the action that led to this one; nothing sets them yet.
+    -- The resource that only one open action may work on; nothing sets it yet.
     exclusive_key           text,
+    -- The action that led to this one: what is retried, resolved or rolled back, or what this one undoes.
     caused_by               uuid references actions,
     created_at              timestamptz not null,
     updated_at              timestamptz not null,
@@ -193,6 +194,7 @@ create table actions (
 -- The one sweep: everything that time must change, however it came to wait.
 create index actions_due on actions (due_at) where due_at is not null;
 create index actions_newest on actions (created_at desc, id);
+create index actions_caused_by on actions (caused_by) where caused_by is not null;
 create index actions_of_alert on actions ((params ->> 'alert_id')) where length(params ->> 'alert_id') <= 300;
 
 -- A change of status is one that domain/lifecycle.py has (generated from there by `make generate`), a final state stays,

@@ -17,7 +17,8 @@ from db.connect import Connection
 from db.definitions import load_definitions
 from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
-from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
+from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
+from domain.internal_types import INTERNAL_TYPES, subject_of
 from domain.messages import (
     CancelAction,
     CastVote,
@@ -143,7 +144,8 @@ def _count_parked(conn: Connection, world: World, inputs: Sequence[Input]) -> No
 
 def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
     """The actions that the inputs concern, locked, then their votes and attempts."""
-    wanted = sorted({action_id for item in inputs if (action_id := _action_id(item)) is not None})
+    concerned = {action_id for item in inputs if (action_id := _action_id(item)) is not None}
+    wanted = sorted(concerned | _subjects_asked_for(inputs) | _subjects_to_change(conn, inputs))
     for row in conn.execute("select * from actions where id = any(%s) order by id for update", [wanted]).fetchall():
         world.actions[row["id"]] = rows.action(row)
     found = list(world.actions)
@@ -156,9 +158,36 @@ def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> No
         world.attempts.setdefault(row["action_id"], {})[row["number"]] = rows.attempt(row)
 
 
+def _subjects_asked_for(inputs: Sequence[Input]) -> set[UUID]:
+    """The actions about which an internal action is to be created."""
+    bodies = [item.body for item in inputs if isinstance(item, Message) and isinstance(item.body, CreateAction)]
+    subjects = (subject_of(body.action_type, body.params) for body in bodies)
+    return {subject for subject in subjects if subject is not None}
+
+
+def _subjects_to_change(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
+    """The subjects of internal actions that are to be carried out, and whatever else was caused by these.
+
+    Read before the locks are taken, all in one order; what an action is about never changes.
+    """
+    performed = [item.action_id for item in inputs if isinstance(item, Perform)]
+    if not performed:
+        return set()
+    found = conn.execute(
+        """
+        with subjects as (
+            select caused_by as id from actions where id = any(%s) and action_type = any(%s) and caused_by is not null
+        )
+        select id from subjects union select a.id from actions a join subjects s on a.caused_by = s.id
+        """,
+        [performed, list(INTERNAL_TYPES)],
+    ).fetchall()
+    return {row["id"] for row in found}
+
+
 def _action_id(item: Input) -> UUID | None:
     match item:
-        case Message() | Due() | AttemptStarted() | AttemptRenewed() | AttemptFinished() | OutcomeFound():
+        case Message() | Due() | AttemptStarted() | AttemptRenewed() | AttemptFinished() | Perform() | OutcomeFound():
             return item.action_id
         case _:
             return None

@@ -34,6 +34,16 @@ class Target(BaseModel):
     param: Name
 
 
+class Inverse(BaseModel):
+    """What undoes an operation: another action type, with these of the operation's params and these of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action_type: Name
+    copies: tuple[Name, ...] = ()
+    params: dict[str, Any] = {}
+
+
 Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")]
 
 
@@ -46,7 +56,7 @@ class ActionType(Definition):
 
     What certainly did not happen is tried again: at most `max_attempts` calls, within `retry_within_seconds` of the first,
     with a pause of about `retry_base_seconds` × 2ⁿ⁻¹ before the nth retry, at most an hour. A service that deduplicates
-    remembers keys for `remembers_keys_seconds`, and no call may come later than that.
+    remembers keys for `remembers_keys_seconds`, and no call may come later than that. `inverse` is what rolls it back.
     """
 
     minimum_risk_level: RiskName = "medium"
@@ -61,6 +71,7 @@ class ActionType(Definition):
     retry_base_seconds: Annotated[int, Field(gt=0, le=3600, strict=True)] = 2
     retry_within_seconds: Seconds = 2 * 3600
     remembers_keys_seconds: Seconds = DAY_SECONDS
+    inverse: Inverse | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

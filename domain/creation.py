@@ -9,6 +9,7 @@ from uuid import UUID
 from domain import messages, policy, quorum_tree, voting
 from domain.action_type import ActionType
 from domain.definition import Risk, RiskName
+from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt, canonical
 from domain.policy import Terms, Versioned
@@ -28,11 +29,25 @@ def create(world: World, message: Message, body: CreateAction) -> Receipt | Refu
         return _again(existing, body)
     if (refusal := _out_of_scope(message.scope, body) or _creator_refusal(world, message.scope, body)) is not None:
         return refusal
+    action = make(world, message.issuer, action_id, body)
+    if isinstance(action, Refusal):
+        return action
+    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.", action_id=action_id)
+
+
+def make(
+    world: World, issuer: str, action_id: UUID, body: CreateAction, caused_by: Action | None = None
+) -> Action | Refusal:
+    """Make an action of what a body asks for, whoever may ask for it; `caused_by` is the action that led to it."""
     action_type = world.definitions.action_types_in_force.get(body.action_type)
     if action_type is None:
         return Refusal(Code.UNKNOWN_ACTION_TYPE, f"It asks for {body.action_type!r}.")
     if problems := action_type.definition.problems_of(body.params):
         return Refusal(Code.INVALID_PARAMS, "; ".join(problems))
+    if body.action_type in INTERNAL_TYPES:
+        caused_by = world.actions.get(subject_of(body.action_type, body.params) or action_id)
+        if caused_by is None or caused_by.status is not SUBJECT_STATUS[Internal(body.action_type)]:
+            return Refusal(Code.SUBJECT_NOT_IN_STATE, f"It is {'unknown' if caused_by is None else caused_by.status}.")
     target = _target(action_type.definition, body)
     if isinstance(target, Refusal):
         return target
@@ -40,10 +55,9 @@ def create(world: World, message: Message, body: CreateAction) -> Receipt | Refu
     chosen = policy.choose(world.definitions, _facts(body, target, risk_level))
     if isinstance(chosen, Refusal):
         return chosen
-    action = _action(world, message, body, action_id, action_type, target, risk_level, chosen)
+    action = _action(world, issuer, body, action_id, action_type, target, risk_level, chosen, caused_by)
     action = world.note(action, EventName.CREATED, body.created_by, _created(action))
-    voting.settle(world, action)
-    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.", action_id=action_id)
+    return voting.settle(world, action)
 
 
 def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
@@ -121,20 +135,23 @@ def _requirement(world: World, terms: Terms, excluded: set[str]) -> Requirement:
 
 def _action(
     world: World,
-    message: Message,
+    issuer: str,
     body: CreateAction,
     action_id: UUID,
     action_type: Versioned[ActionType],
     target: tuple[str | None, str | None],
     risk_level: RiskName,
     chosen: Versioned[policy.Policy],
+    caused_by: Action | None,
 ) -> Action:
     rules = chosen.definition.policy
     terms = rules.terms(body.required_quorum, body.required_ratio, body.timeout_seconds)
     excluded = {name for name in (body.created_by, body.triggered_by, target[1]) if name is not None}
+    if caused_by is not None:  # who asked for something does not say what became of it either
+        excluded |= set(caused_by.requirement.excluded)
     frozen: dict[str, Any] = {
         "id": action_id,
-        "issuer": message.issuer,
+        "issuer": issuer,
         "idempotency_key": body.idempotency_key,
         "origin": body.origin,
         "action_type": body.action_type,
@@ -154,6 +171,7 @@ def _action(
         "escalation_role": rules.escalation_role,
         "auto_execute": policy.effective_auto_execute(rules.auto_execute, body.auto_execute),
         "execute_within_seconds": rules.execute_within_seconds,
+        "caused_by": None if caused_by is None else caused_by.id,
     }
     expires_at = world.now + timedelta(seconds=terms.timeout_seconds)
     return Action(
@@ -201,5 +219,6 @@ def _created(action: Action) -> dict[str, Any]:
         "timeout_seconds",
         "auto_execute",
         "execute_within_seconds",
+        "caused_by",
     )
     return as_json({name: getattr(action, name) for name in names}) | {"content_hash": action.content_hash.hex()}

@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain import cancelling, creation, deadlines, executing, sync, voting
-from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
+from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.keys import Scope
 from domain.messages import (
     CLOCK_TOLERANCE_SECONDS,
@@ -62,7 +62,7 @@ class Drop:
     why: str
 
 
-Attempting = AttemptStarted | AttemptRenewed | AttemptFinished | OutcomeFound
+Attempting = AttemptStarted | AttemptRenewed | AttemptFinished | Perform | OutcomeFound
 Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | Attempting
 
 
@@ -85,7 +85,7 @@ def step(world: World, given: Input) -> Receipt:
             return _answer(executing.start(world, given), given.action_id)
         case AttemptRenewed():
             return _answer(executing.renew(world, given), given.action_id)
-        case AttemptFinished():
+        case AttemptFinished() | Perform():
             return _answer(executing.finish(world, given), given.action_id)
         case OutcomeFound():
             return _answer(executing.found(world, given), given.action_id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain import deadlines, deciding, outcomes
+from domain import deadlines, deciding, internal, outcomes
 from domain.keys import Scope
 from domain.lifecycle import Status
 from domain.messages import ExecuteAction, Message, Receipt
@@ -55,6 +55,14 @@ class AttemptFinished:
     action_id: UUID
     token: int
     outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """The engine is to carry out an internal action itself, as the attempt with this token."""
+
+    action_id: UUID
+    token: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +139,19 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
     return Receipt(MessageOutcome.APPLIED, f"Attempt {attempt.number} holds the lease.", action_id=action.id)
 
 
-def finish(world: World, finished: AttemptFinished) -> Receipt | Refusal:
-    """Write down what an attempt came to; refused, and nothing changed, unless its token is still the highest."""
+def finish(world: World, finished: AttemptFinished | Perform) -> Receipt | Refusal:
+    """Write down what an attempt came to; refused, and nothing changed, unless its token is still the highest.
+
+    What the engine carries out itself comes to something right here.
+    """
     action = world.actions.get(finished.action_id)
     if action is None:
         return Refusal(Code.UNKNOWN_ACTION)
     attempt = _running(world, action)
     if attempt is None or attempt.token != finished.token:
         return Refusal(Code.STALE_TOKEN)
-    action = outcomes.conclude(world, action, attempt, finished.outcome)
+    outcome = internal.perform(world, action) if isinstance(finished, Perform) else finished.outcome
+    action = outcomes.conclude(world, action, attempt, outcome)
     return Receipt(MessageOutcome.APPLIED, f"The action is {action.status}.", action_id=action.id)
 
 
@@ -166,7 +178,7 @@ def found(world: World, told: OutcomeFound) -> Receipt | Refusal:
         return Refusal(Code.UNKNOWN_ACTION)
     if action.status is not Status.OUTCOME_UNKNOWN or action.last_token != told.token:
         return Refusal(Code.STALE_TOKEN)
-    attempt = _last(world, action)
+    attempt = outcomes.last_attempt(world, action)
     if isinstance(told.outcome, Unknown):
         outcomes.ask_again(world, action, attempt, told.outcome.reason)
         return Receipt(MessageOutcome.APPLIED, "The service is asked again later.", action_id=action.id)
@@ -198,8 +210,4 @@ def _renewed(world: World, action: Action, attempt: Attempt) -> Attempt:
 
 
 def _running(world: World, action: Action) -> Attempt | None:
-    return _last(world, action) if action.status is Status.EXECUTING else None
-
-
-def _last(world: World, action: Action) -> Attempt:
-    return next(item for item in world.attempts[action.id].values() if item.token == action.last_token)
+    return outcomes.last_attempt(world, action) if action.status is Status.EXECUTING else None

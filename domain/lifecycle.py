@@ -69,9 +69,6 @@ TRANSITIONS: dict[tuple[Status, Status], str] = {
     (Status.FAILED, Status.APPROVED): "a person has it tried again",
 }
 
-NOT_YET = frozenset(pair for pair in TRANSITIONS if pair == (Status.FAILED, Status.APPROVED))
-"""Transitions that the graph has and no message makes yet: trying again."""
-
 FINAL = frozenset(Status) - {before for before, _ in TRANSITIONS}
 """States that no transition leaves."""
 

@@ -20,6 +20,16 @@ MAX_PAUSE_SECONDS = 3600
 _JITTER = 0.2
 
 
+def settles_at(world: World, action: Action) -> datetime:
+    """From when on an action's last call can have no effect any more."""
+    return call_ends_at(world.action_type_of(action), last_attempt(world, action))
+
+
+def last_attempt(world: World, action: Action) -> Attempt:
+    """The attempt with the highest token; there must be one."""
+    return next(item for item in world.attempts[action.id].values() if item.token == action.last_token)
+
+
 def call_ends_at(action_type: ActionType, attempt: Attempt) -> datetime:
     """From when on an attempt's call, wherever it was made, can have no effect any more."""
     return attempt.started_at + timedelta(seconds=action_type.timeout_seconds + LEASE_MARGIN_SECONDS)
@@ -43,6 +53,35 @@ def conclude(world: World, action: Action, attempt: Attempt, outcome: Outcome) -
             return _unknown(world, action, attempt, reason)
 
 
+def resolve(world: World, action: Action, by: Action, found: Status) -> Action:
+    """Settle an unknown outcome as people found it: executed, failed, or approved to be tried again.
+
+    `by` is the action that they agreed to. Of attempts of which nobody knew, it is known now.
+    """
+    unknown = [item for item in world.attempts[action.id].values() if item.state is AttemptState.UNKNOWN]
+    if found is Status.EXECUTED:
+        return _executed(world, action, last_attempt(world, action), by.params.get("result", {}), by)
+    state = AttemptState.REJECTED if found is Status.FAILED else AttemptState.RETRY
+    for attempt in unknown:
+        _close(world, attempt, state, by.params["reason"])
+    if found is Status.APPROVED:
+        return begin_again(world, action, by)
+    return _give_up(world, action, last_attempt(world, action), by.params["reason"], by)
+
+
+def begin_again(world: World, action: Action, by: Action) -> Action:
+    """Have an action tried anew, with attempts and time as for the first time; `by` is the action that people agreed to."""
+    data = {"reason": by.params["reason"], "next_attempt_at": timestamp(world.now), "agreed_in": str(by.id)}
+    changes: dict[str, Any] = {
+        "error": None,
+        "next_attempt_at": world.now,
+        "due_at": world.now,
+        "attempts_before": len(world.attempts[action.id]),
+    }
+    actor = by.executed_by or ENGINE
+    return world.note(action, EventName.RETRY_SCHEDULED, actor, data, status=Status.APPROVED, **changes)
+
+
 def ask_again(world: World, action: Action, attempt: Attempt, reason: str) -> Action:
     """Nobody knows yet: ask again later, the longer after the attempt the more rarely."""
     waited = (world.now - (attempt.finished_at or attempt.started_at)).total_seconds()
@@ -52,20 +91,29 @@ def ask_again(world: World, action: Action, attempt: Attempt, reason: str) -> Ac
     return world.put(replace(action, error=reason, next_attempt_at=later, due_at=later))
 
 
-def _executed(world: World, action: Action, attempt: Attempt, result: dict[str, Any]) -> Action:
+def _executed(
+    world: World, action: Action, attempt: Attempt, result: dict[str, Any], by: Action | None = None
+) -> Action:
     _close(world, attempt, AttemptState.SUCCEEDED, None)
-    data = _of(attempt) | {"result": result}
+    data = _of(attempt, by) | {"result": result}
     changes: dict[str, Any] = {"executed_at": world.now, "result": result, "error": None, "next_attempt_at": None}
-    actor = action.executed_by or ENGINE
-    return world.note(action, EventName.EXECUTED, actor, data, status=Status.EXECUTED, due_at=None, **changes)
+    return world.note(
+        action, EventName.EXECUTED, _actor(action, by), data, status=Status.EXECUTED, due_at=None, **changes
+    )
+
+
+def _actor(action: Action, by: Action | None) -> str:
+    return (by or action).executed_by or ENGINE
 
 
 def _close(world: World, attempt: Attempt, state: AttemptState, reason: str | None) -> Attempt:
     return world.put_attempt(replace(attempt, state=state, finished_at=world.now, reason=reason))
 
 
-def _of(attempt: Attempt) -> dict[str, Any]:
-    return {"attempt": attempt.number, "token": attempt.token}
+def _of(attempt: Attempt, by: Action | None = None) -> dict[str, Any]:
+    """Which attempt an event tells of, and in which action people agreed on it."""
+    agreed = {} if by is None else {"agreed_in": str(by.id)}
+    return {"attempt": attempt.number, "token": attempt.token} | agreed
 
 
 def _try_again(world: World, action: Action, attempt: Attempt, reason: str, after_seconds: float | None) -> Action:
@@ -91,15 +139,13 @@ def _pause_seconds(action_type: ActionType, action: Action, attempt: Attempt, af
     return min(MAX_PAUSE_SECONDS, max(doubled * (1 - _JITTER * drawn), after_seconds or 0))
 
 
-def _give_up(world: World, action: Action, attempt: Attempt, reason: str) -> Action:
+def _give_up(world: World, action: Action, attempt: Attempt, reason: str, by: Action | None = None) -> Action:
     """End without success: failed if no attempt can have had an effect, else nobody knows and the state says so."""
     if any(item.state is AttemptState.UNKNOWN for item in world.attempts[action.id].values()):
         return _unknown(world, action, attempt, reason)
     changes: dict[str, Any] = {"error": reason, "next_attempt_at": None, "due_at": None}
-    actor = action.executed_by or ENGINE
-    return world.note(
-        action, EventName.FAILED, actor, _of(attempt) | {"reason": reason}, status=Status.FAILED, **changes
-    )
+    data = _of(attempt, by) | {"reason": reason}
+    return world.note(action, EventName.FAILED, _actor(action, by), data, status=Status.FAILED, **changes)
 
 
 def _unknown(world: World, action: Action, attempt: Attempt, reason: str) -> Action:

@@ -12,6 +12,7 @@ from domain import criteria as matching
 from domain import quorum_tree
 from domain.action_type import ActionType
 from domain.definition import DAY_SECONDS, Definition, Seconds
+from domain.internal_types import INTERNAL_TYPES
 from domain.quorum import EscalationStep
 from domain.quorum_tree import RoleName, Tree
 from domain.refusals import Code, Refusal
@@ -169,8 +170,8 @@ class Definitions:
 
     @cached_property
     def action_types_in_force(self) -> Mapping[str, Versioned[ActionType]]:
-        """The newest version of each action type, by name."""
-        return _newest(self.action_types)
+        """The newest version of each action type, by name; the engine's own too."""
+        return _newest(self.action_types) | {name: Versioned(0, item) for name, item in INTERNAL_TYPES.items()}
 
     @cached_property
     def pool_roles(self) -> frozenset[str]:
@@ -180,6 +181,8 @@ class Definitions:
 
     def action_type(self, name: str, version: int) -> ActionType:
         """The version of an action type that an action was created with; it exists, as versions are never deleted."""
+        if version == 0:
+            return INTERNAL_TYPES[name]
         return next(
             item.definition for item in self.action_types if (item.definition.name, item.version) == (name, version)
         )

@@ -37,6 +37,7 @@ class Code(StrEnum):
     UNKNOWN_ACTION_TYPE = "unknown_action_type"
     INVALID_PARAMS = "invalid_params"
     TARGET_MISMATCH = "target_mismatch"
+    SUBJECT_NOT_IN_STATE = "subject_not_in_state"
     CRITERIA_TYPE_MISMATCH = "criteria_type_mismatch"
     CREATOR_NOT_ALLOWED = "creator_not_allowed"
 
@@ -83,6 +84,7 @@ SENTENCES: dict[Code, str] = {
     Code.UNKNOWN_ACTION_TYPE: "No action type of this name is defined.",
     Code.INVALID_PARAMS: "The params are not what this action type takes.",
     Code.TARGET_MISMATCH: "The target named in the message is not the one that its params name.",
+    Code.SUBJECT_NOT_IN_STATE: "The action that this is about is not there, or not in a state in which this can be done.",
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
     Code.UNKNOWN_ACTION: "There is no action of this id.",

@@ -52,6 +52,7 @@ class Action:
     escalation_role: str | None
     auto_execute: bool
     execute_within_seconds: int
+    caused_by: UUID | None
     created_at: datetime
     content_hash: bytes
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from domain.lifecycle import FINAL, MEANINGS, NOT_YET, OPEN, TRANSITIONS, Status
+from domain.lifecycle import FINAL, MEANINGS, OPEN, TRANSITIONS, Status
 from domain.messages import BODIES
 from domain.refusals import SENTENCES, groups
 from workers.checks.finding import WANTED
@@ -32,10 +32,7 @@ _CHECKS = re.compile(r"(?<=<!-- generated: checks -->\n).*?(?=<!-- generated: en
 def states_page() -> str:
     """The page about the states of an action."""
     states = [f"| `{status}` | {MEANINGS[status]} | {_kind(status)} |" for status in Status]
-    transitions = [
-        f"| `{before}` | `{after}` | {why}{' *(no message does this yet)*' if (before, after) in NOT_YET else ''} |"
-        for (before, after), why in TRANSITIONS.items()
-    ]
+    transitions = [f"| `{before}` | `{after}` | {why} |" for (before, after), why in TRANSITIONS.items()]
     arrows = [f"    {before} --> {after}" for before, after in TRANSITIONS]
     return "\n".join(
         [

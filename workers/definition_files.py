@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 from db.connect import Connection
 from db.definitions import MODELS, Kind, apply_definition
 from domain.definition import Definition
+from domain.internal_types import INTERNAL_TYPES
 
 _SECTIONS: dict[str, Kind] = {"policies": "policy", "action_types": "action_type"}
 
@@ -66,12 +67,15 @@ def _list(document: dict[str, Any], section: str, source: str) -> list[Any]:
 
 def _definition(kind: Kind, item: Any, where: str) -> Definition:
     try:
-        return MODELS[kind].model_validate(item)
+        definition = MODELS[kind].model_validate(item)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         field = ".".join(map(str, problem["loc"]))
         name = f" ({item['name']})" if isinstance(item, dict) and isinstance(item.get("name"), str) else ""
         raise DefinitionFileError(f"{where}{name} {field}: {problem['msg']}") from None
+    if kind == "action_type" and definition.name in INTERNAL_TYPES:
+        raise DefinitionFileError(f"{where}: {definition.name} is the engine's own action type; choose another name")
+    return definition
 
 
 def apply(conn: Connection, definitions: list[tuple[Kind, Definition]], by: str) -> list[Change]:

@@ -15,7 +15,8 @@ import structlog
 
 from db import due
 from domain.action_type import LEASE_MARGIN_SECONDS, ActionType
-from domain.executing import LEASE_SECONDS, AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
+from domain.executing import LEASE_SECONDS, AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
+from domain.internal_types import INTERNAL_TYPES
 from domain.lifecycle import Status
 from domain.messages import Outcome as MessageOutcome
 from domain.outcome import Outcome, Retry, Unknown
@@ -51,6 +52,8 @@ class Executor:
         if started.receipts[0].outcome is not MessageOutcome.APPLIED:
             return None
         action = started.actions[action_id]
+        if action.action_type in INTERNAL_TYPES:
+            return self._write_down(Perform(action_id, token))
         action_type = self.applier.loader.definitions.action_type(action.action_type, action.action_type_version)
         asking = action.status is Status.OUTCOME_UNKNOWN
         call = Call(
@@ -117,7 +120,7 @@ class Executor:
             _log.exception("handler_failed", action_id=str(call.action_id), error=type(error).__name__)
             return Unknown(f"The handler failed with {type(error).__name__}.")
 
-    def _write_down(self, finished: AttemptFinished | OutcomeFound) -> Status | None:
+    def _write_down(self, finished: AttemptFinished | OutcomeFound | Perform) -> Status | None:
         """Keep trying while the lease may still be ours: what is not written down becomes an unknown outcome."""
         give_up_at = time.monotonic() + LEASE_MARGIN_SECONDS
         while True:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from db.health import Work
 from db.keys import KeyRing
+from domain.internal_types import INTERNAL_TYPES
 from domain.keys import VerificationKey
 from domain.policy import Definitions
 from workers.checks.finding import Check, Finding, ok, problem, warning
@@ -71,7 +72,8 @@ def _making_a_key_like(key: VerificationKey) -> str:
 
 def services(definitions: Definitions, known: Collection[str]) -> Finding:
     """Whether each action type in force can be executed with these settings."""
-    in_force = [versioned.definition for versioned in definitions.action_types_in_force.values()]
+    defined = (versioned.definition for versioned in definitions.action_types_in_force.values())
+    in_force = [action_type for action_type in defined if action_type.name not in INTERNAL_TYPES]
     missing = sorted({action_type.service for action_type in in_force} - set(known))
     if not missing:
         return ok(Check.SERVICES, "The service of each action type has an address.")

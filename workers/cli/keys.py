@@ -13,6 +13,7 @@ from db import keys as key_rows
 from db.connect import Connection
 from domain.keys import PERSONAL, Scope
 from domain.messages import BODIES
+from domain.world import ENGINE
 from workers.cli.console import REFUSED, AsJson, fail, out, print_json, print_table, shown, when
 from workers.cli.context import Data, open_owner, open_reader
 from workers.envelope import SigningKey
@@ -201,6 +202,8 @@ def _scope(
 def _check_issuer(issuer: str, *, personal: bool = False) -> None:
     if not (1 <= len(issuer) <= _LONGEST_ISSUER and issuer == issuer.strip() and issuer.isprintable()):
         fail(f"An issuer's name has 1 to {_LONGEST_ISSUER} printable characters and no spaces around it.")
+    if issuer == ENGINE:
+        fail(f"{ENGINE} is the engine's own name: what it creates by itself bears it. Choose another.")
     if issuer.startswith(PERSONAL) and not personal:
         fail(f"Names that begin with {PERSONAL} are those of people's own keys: see `ops-approval keys enrol --help`.")
 

@@ -1,0 +1,72 @@
+"""What the engine does when an internal action is executed: in one step with the end of its attempt, so once or not at all."""
+
+from typing import Any
+
+from domain import creation, messages, outcomes
+from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
+from domain.lifecycle import OPEN, Status
+from domain.messages import CreateAction
+from domain.outcome import Done, Outcome, Rejected, Retry
+from domain.refusals import Refusal
+from domain.world import ENGINE, Action, World
+
+_MAY_STILL_HAPPEN = OPEN | {Status.APPROVED, Status.EXECUTING, Status.OUTCOME_UNKNOWN, Status.EXECUTED}
+
+
+def perform(world: World, action: Action) -> Outcome:
+    """Carry out an internal action on its subject, and say what it came to."""
+    if action.action_type not in INTERNAL_TYPES:
+        return Rejected(f"Action type {action.action_type} is not the engine's to carry out.")
+    kind = Internal(action.action_type)
+    subject_id = subject_of(action.action_type, action.params)
+    subject = world.actions.get(subject_id) if subject_id is not None else None
+    if subject is None:
+        return Rejected("The action that this is about is not there.")
+    if subject.status is not SUBJECT_STATUS[kind]:
+        return Rejected(f"Action {subject.id} is {subject.status} by now, and no longer {SUBJECT_STATUS[kind]}.")
+    match kind:
+        case Internal.RETRY:
+            outcomes.begin_again(world, subject, action)
+        case Internal.RESOLVE_OUTCOME:
+            return _resolve(world, subject, action)
+        case Internal.ROLL_BACK:
+            return _roll_back(world, subject, action)
+    return Done({"action_id": str(subject.id), "status": world.actions[subject.id].status})
+
+
+def _resolve(world: World, subject: Action, action: Action) -> Outcome:
+    """Say of a call what people found out. That it did not happen can only be said once it can happen no more."""
+    found = Status(action.params["outcome"])
+    wait_seconds = (outcomes.settles_at(world, subject) - world.now).total_seconds()
+    if found is not Status.EXECUTED and wait_seconds > 0:
+        return Retry("Its call may still be on its way.", wait_seconds)
+    subject = outcomes.resolve(world, subject, action, found)
+    return Done({"action_id": str(subject.id), "status": subject.status})
+
+
+def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
+    """Create the inverse as an action of its own, which its own policy decides on."""
+    inverse = world.action_type_of(subject).inverse
+    if inverse is None:
+        return Rejected(f"Action type {subject.action_type} names no inverse.")
+    for other in world.actions.values():
+        if (
+            other.caused_by == subject.id
+            and other.action_type == inverse.action_type
+            and other.status in _MAY_STILL_HAPPEN
+        ):
+            return Rejected(f"Action {other.id} rolls it back already; it is {other.status}.")
+    params: dict[str, Any] = {name: subject.params[name] for name in inverse.copies if name in subject.params}
+    body = CreateAction(
+        idempotency_key=str(action.id),
+        origin="system",
+        action_type=inverse.action_type,
+        params=params | inverse.params,
+        created_by=action.created_by,
+        triggered_by=action.triggered_by,
+    )
+    action_id = messages.action_id(ENGINE, body.idempotency_key, "")
+    made = creation.make(world, ENGINE, action_id, body, caused_by=subject)
+    if isinstance(made, Refusal):
+        return Rejected(made.sentence)
+    return Done({"action_id": str(subject.id), "rolled_back_by": str(made.id)})

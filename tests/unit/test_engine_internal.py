@@ -1,0 +1,249 @@
+"""Trying again, saying what became of a call, rolling back: actions like all others, carried out on another action."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.action_type import LEASE_MARGIN_SECONDS
+from domain.engine import step
+from domain.executing import Perform
+from domain.internal_types import INTERNAL_TYPES
+from domain.outcome import Done, Rejected, Unknown
+from domain.policy import Definitions, Policy, Versioned
+from domain.trail import verify
+from tests.unit.in_memory import RULES, InMemory, answer, directory
+from workers import definition_files
+from workers.definition_files import DefinitionFileError
+
+ADMINS = {
+    "admin": ["ops_admin"],
+    "admin-2": ["ops_admin"],
+    "admin-3": ["ops_admin"],
+    "f1": ["finance_ops"],
+    "f2": ["finance_ops"],
+}
+
+
+class Company(InMemory):
+    """Top-ups need finance_ops; what is done about them needs two ops_admin."""
+
+    def __init__(self, **action_type: Any) -> None:
+        super().__init__(action_type={"guarantee": "neither", "max_attempts": 2} | action_type)
+        only = Policy.model_validate({"name": "P", "criteria": {"action_type": "TOP_UP"}, "policy": RULES})
+        kinds = self.world.definitions.action_types
+        self.world.definitions = Definitions(policies=(Versioned(1, only),), action_types=kinds)
+        self.world.directory = directory(ADMINS)
+        self._token = 0
+
+    def ended(self, *outcomes: Done | Rejected | Unknown) -> UUID:
+        """A top-up whose attempts came to this."""
+        action = self.approved()
+        assert answer(self.ask_to_execute(action)) == "applied"
+        for outcome in outcomes:
+            self.try_at(action)
+            self.finish(action, self._token, outcome)
+        return action
+
+    def try_at(self, action: UUID) -> str:
+        self._token += 1
+        told = self.start(action, self._token)
+        if told == "applied" and self.action(action).action_type in INTERNAL_TYPES:
+            return answer(step(self.world, Perform(action, self._token)))
+        return told
+
+    def ask(self, kind: str, subject: UUID, **more: Any) -> str:
+        """Ask for something to be done about an action, in a message."""
+        params = {"action_id": str(subject), "reason": "we looked into it"} | more.pop("params", {})
+        wanted = {"action_type": kind, "params": params, "idempotency_key": None, "created_by": "ops-console"} | more
+        self.told = self.create(wanted)
+        return answer(self.told)
+
+    def do(self, kind: str, subject: UUID, **params: Any) -> UUID:
+        """Have it agreed and executed; the id of the action that did it."""
+        assert self.ask(kind, subject, params=params) == "applied"
+        action = self.told.action_id
+        assert action is not None
+        for person in ("admin", "admin-2"):
+            assert answer(self.vote(action, person)) == "applied"
+        assert answer(self.ask_to_execute(action, "admin-3")) == "applied"
+        assert self.try_at(action) == "applied"
+        return action
+
+
+FAILED, KNOWN, UNKNOWN = (Rejected("no"),), (Done({"balance": 5}),), (Unknown("timeout"),)
+
+
+def test_a_failed_action_is_tried_again_once_people_agree_with_attempts_as_for_the_first_time() -> None:
+    engine = Company()
+    action = engine.ended(*FAILED)
+    retry = engine.do("RETRY", action)
+    assert (engine.status(retry), engine.status(action)) == ("executed", "approved")
+    assert engine.action(retry).caused_by == action
+    assert engine.action(action).executable_at(engine.world.now)
+    assert engine.try_at(action) == "applied"
+    engine.finish(action, engine._token, Done())
+    assert engine.status(action) == "executed"
+    assert engine.events(action)[-4:] == ["failed", "retry_scheduled", "executing", "executed"]
+    assert engine.events(retry)[-2:] == ["executing", "executed"]
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "state"),
+    [("executed", "executed", "succeeded"), ("failed", "failed", "rejected"), ("approved", "approved", "retry")],
+)
+def test_an_unknown_outcome_is_settled_as_people_found_it(found: str, status: str, state: str) -> None:
+    engine = Company()
+    action = engine.ended(*UNKNOWN)
+    engine.wait(10 + LEASE_MARGIN_SECONDS)
+    resolved = engine.do("RESOLVE_OUTCOME", action, outcome=found)
+    assert (engine.status(resolved), engine.status(action)) == ("executed", status)
+    assert engine.world.attempts[action][1].state == state
+    events = [event for event in engine.world.changes.events if event.action_id == action]
+    verify(events)
+    assert events[-1].data["agreed_in"] == str(resolved)
+    assert engine.events(action)
+    if found == "approved":
+        assert engine.try_at(action) == "applied"
+
+
+def test_that_nothing_happened_is_not_said_while_it_may_still_happen() -> None:
+    engine = Company(timeout_seconds=300)
+    action = engine.ended(*UNKNOWN)
+    resolved = engine.do("RESOLVE_OUTCOME", action, outcome="approved")
+    assert (engine.status(resolved), engine.status(action)) == ("approved", "outcome_unknown")
+    engine.wait(300 + LEASE_MARGIN_SECONDS)
+    assert engine.try_at(resolved) == "applied"
+    assert (engine.status(resolved), engine.status(action)) == ("executed", "approved")
+
+
+def test_what_happened_is_rolled_back_by_an_action_of_its_own_which_its_own_policy_decides_on() -> None:
+    inverse = {"action_type": "TOP_UP", "copies": ["agent_id"], "params": {"amount": -5}}
+    engine = Company(inverse=inverse)
+    action = engine.ended(*KNOWN)
+    rolled = engine.do("ROLL_BACK", action)
+    assert engine.status(rolled) == "executed"
+    (undone,) = [item for item in engine.world.actions.values() if item.caused_by == action and item.id != rolled]
+    assert (undone.action_type, undone.params) == ("TOP_UP", {"agent_id": "agent-1", "amount": -5})
+    assert (undone.status, undone.issuer, undone.created_by) == ("requested", "ops-approval", "ops-console")
+    assert engine.action(rolled).result == {"action_id": str(action), "rolled_back_by": str(undone.id)}
+    assert answer(engine.vote(undone.id, "admin")) == "not_eligible"
+    assert answer(engine.vote(undone.id, "f1")) == "applied"
+    again = engine.do("ROLL_BACK", action)
+    assert engine.status(again) == "failed"
+    assert "already" in (engine.action(again).error or "")
+
+
+def test_what_names_no_inverse_is_not_rolled_back() -> None:
+    engine = Company()
+    rolled = engine.do("ROLL_BACK", engine.ended(*KNOWN))
+    assert engine.status(rolled) == "failed"
+    assert len(engine.world.actions) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcomes", "expected"),
+    [
+        ("RETRY", FAILED, "applied"),
+        ("RETRY", KNOWN, "subject_not_in_state"),
+        ("RETRY", UNKNOWN, "subject_not_in_state"),
+        ("RETRY", (), "subject_not_in_state"),
+        ("RESOLVE_OUTCOME", UNKNOWN, "applied"),
+        ("RESOLVE_OUTCOME", KNOWN, "subject_not_in_state"),
+        ("ROLL_BACK", KNOWN, "applied"),
+        ("ROLL_BACK", FAILED, "subject_not_in_state"),
+    ],
+)
+def test_only_what_can_be_done_is_asked_for(
+    kind: str, outcomes: tuple[Done | Rejected | Unknown, ...], expected: str
+) -> None:
+    engine = Company()
+    params = {"outcome": "failed"} if kind == "RESOLVE_OUTCOME" else {}
+    assert engine.ask(kind, engine.ended(*outcomes), params=params) == expected
+    assert engine.ask(kind, uuid4(), params=params) == "subject_not_in_state"
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("RETRY", {"action_id": "no id"}),
+        ("RETRY", {"action_id": 5}),
+        ("RETRY", {"reason": ""}),
+        ("RETRY", {"outcome": "executed"}),
+        ("RESOLVE_OUTCOME", {}),
+        ("RESOLVE_OUTCOME", {"outcome": "cancelled"}),
+        ("RESOLVE_OUTCOME", {"outcome": "executed", "result": 5}),
+    ],
+)
+def test_what_is_asked_for_must_be_said_wholly(kind: str, params: dict[str, Any]) -> None:
+    engine = Company()
+    assert engine.ask(kind, engine.ended(*UNKNOWN), params=params) == "invalid_params"
+
+
+def test_what_changed_meanwhile_is_left_alone() -> None:
+    engine = Company()
+    action = engine.ended(*FAILED)
+    first, second = engine.do("RETRY", action), None
+    assert engine.status(first) == "executed"
+    assert engine.ask("RETRY", action) == "subject_not_in_state"
+    engine.try_at(action)
+    engine.finish(action, engine._token, Rejected("no"))
+    assert engine.ask("RETRY", action) == "applied"
+    second = engine.told.action_id
+    third = engine.do("RETRY", action)
+    assert engine.status(third) == "executed"
+    assert second is not None
+    for person in ("admin", "admin-2"):
+        engine.vote(second, person)
+    engine.ask_to_execute(second, "admin-3")
+    engine.try_at(second)
+    assert engine.status(second) == "failed"
+    assert engine.status(action) == "approved"
+
+
+def test_who_asked_for_something_does_not_say_what_became_of_it() -> None:
+    engine = Company()
+    action = engine.approved(created_by="admin")
+    engine.ask_to_execute(action, "admin-3")
+    engine.try_at(action)
+    engine.finish(action, engine._token, Unknown("timeout"))
+    assert engine.ask("RESOLVE_OUTCOME", action, params={"outcome": "failed"}) == "applied"
+    resolution = engine.told.action_id
+    assert resolution is not None
+    assert answer(engine.vote(resolution, "admin")) == "separation_of_duties"
+    assert answer(engine.vote(resolution, "admin-2")) == "applied"
+
+
+def test_nobody_defines_an_action_type_of_the_engines_own() -> None:
+    text = "action_types: [{name: RETRY, service: x, path: /x}]"
+    with pytest.raises(DefinitionFileError, match="own action type"):
+        definition_files.parse(text, "x.yaml")
+
+
+def test_a_step_that_was_cut_off_is_done_once_it_is_tried_again() -> None:
+    engine = Company()
+    action = engine.ended(*FAILED)
+    assert engine.ask("RETRY", action) == "applied"
+    retry = engine.told.action_id
+    assert retry is not None
+    for person in ("admin", "admin-2"):
+        engine.vote(retry, person)
+    engine.ask_to_execute(retry, "admin-3")
+    engine.start(retry, 90)
+    engine.wait(60)
+    engine.sweep(retry)
+    engine.wait(60)
+    assert answer(step(engine.world, Perform(retry, 90))) == "stale_token"
+    assert engine.status(action) == "failed"
+    engine._token = 91
+    assert engine.try_at(retry) == "applied"
+    assert (engine.status(retry), engine.status(action)) == ("executed", "approved")
+
+
+def test_the_engine_carries_out_nothing_but_its_own_types() -> None:
+    engine = Company()
+    action = engine.approved()
+    engine.ask_to_execute(action)
+    engine.start(action, 1)
+    assert answer(step(engine.world, Perform(action, 1))) == "applied"
+    assert engine.status(action) == "failed"

@@ -1,0 +1,111 @@
+"""What the engine does about actions itself, on real servers: agreed to, executed in one transaction, at most once."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from db import due
+from domain.executing import AttemptFinished, AttemptStarted
+from domain.messages import CreateAction
+from domain.outcome import Rejected, Unknown
+from tests.world import Installation, top_up
+from workers import definition_files
+from workers.sandbox import Sandbox
+
+GIVES_UP = {"name": "ADJUST_FLOAT", "guarantee": "neither", "service": "float", "path": "/float/adjustments"}
+TAKES_BACK = {"action_type": "ADJUST_FLOAT", "copies": ["agent_id", "amount"], "params": {"adjustment": "take_back"}}
+
+
+@pytest.fixture
+def careful(installation: Installation) -> Installation:
+    """An installation where nothing of a float is ever repeated by itself."""
+    definitions = definition_files.parse(json.dumps({"action_types": [GIVES_UP | {"inverse": TAKES_BACK}]}), "x")
+    definition_files.apply(installation.owner, definitions, by="tests")
+    return installation
+
+
+def ended(installation: Installation, outcome: Rejected | Unknown) -> UUID:
+    """An action whose one attempt came to this."""
+    action_id = installation.approved()
+    token = due.draw_token(installation.owner)
+    for given in (AttemptStarted(action_id, token, "tests"), AttemptFinished(action_id, token, outcome)):
+        installation.applier.apply([given])
+    return action_id
+
+
+def agreed(installation: Installation, kind: str, subject: UUID, **params: Any) -> UUID:
+    """Something to be done about an action, agreed to and asked for."""
+    body = {
+        "origin": "ops_ui",
+        "action_type": kind,
+        "params": {"action_id": str(subject), "reason": "we looked into it"} | params,
+        "created_by": "finance-user-3",
+    }
+    (created,) = installation.tell("ops-tooling", CreateAction.model_validate(body))
+    assert created.action_id is not None, created
+    for person in ("ops-admin-1", "ops-admin-2"):
+        assert installation.vote(created.action_id, person).outcome == "applied"
+    assert installation.ask_to_execute(created.action_id, "finance-user-4").outcome == "applied"
+    return created.action_id
+
+
+def test_a_failed_action_is_tried_again_and_succeeds(careful: Installation, sandbox: Sandbox) -> None:
+    action_id = ended(careful, Rejected("no"))
+    retry = agreed(careful, "RETRY", action_id)
+    executor = careful.executor(sandbox.url)
+    assert executor.execute(retry) == "executed"
+    assert executor.execute(retry) is None
+    assert executor.execute(action_id) == "executed"
+    assert careful.trail(action_id)[-4:] == ["failed", "retry_scheduled", "executing", "executed"]
+    assert careful.trail(retry)[-2:] == ["executing", "executed"]
+    assert careful.scalar("select caused_by from actions where id = %s", retry) == action_id
+    assert len(sandbox.effects()) == 1
+
+
+@pytest.mark.parametrize("found", ["executed", "failed"])
+def test_an_unknown_outcome_is_settled_without_another_call(
+    careful: Installation, sandbox: Sandbox, found: str
+) -> None:
+    action_id = ended(careful, Unknown("timeout"))
+    careful.owner.execute("alter table attempts disable trigger guard_attempt")
+    careful.owner.execute("update attempts set started_at = started_at - interval '1 hour'")
+    careful.owner.execute("alter table attempts enable trigger guard_attempt")
+    resolution = agreed(careful, "RESOLVE_OUTCOME", action_id, outcome=found)
+    assert careful.executor(sandbox.url).execute(resolution) == "executed"
+    assert careful.action(action_id)["status"] == found
+    assert careful.trail(action_id)[-2:] == ["outcome_unknown", found]
+    assert sandbox.effects() == []
+
+
+def test_rolling_back_makes_an_action_that_others_agree_to(careful: Installation, sandbox: Sandbox) -> None:
+    action_id = careful.approved()
+    executor = careful.executor(sandbox.url)
+    assert executor.execute(action_id) == "executed"
+    assert executor.execute(agreed(careful, "ROLL_BACK", action_id)) == "executed"
+    inverse = careful.scalar("select id from actions where caused_by = %s and action_type = 'ADJUST_FLOAT'", action_id)
+    assert careful.trail(inverse) == ["created"]
+    assert careful.action(inverse)["params"] == {
+        "agent_id": "agent-123",
+        "amount": 1_000_000,
+        "adjustment": "take_back",
+    }
+    assert executor.execute(agreed(careful, "ROLL_BACK", action_id)) == "failed"
+    assert len(sandbox.effects()) == 1
+
+
+def test_two_retries_at_once_try_it_once(careful: Installation, sandbox: Sandbox) -> None:
+    action_id = ended(careful, Rejected("no"))
+    both = [agreed(careful, "RETRY", action_id) for _ in range(2)]
+    executor = careful.executor(sandbox.url)
+    assert [executor.execute(each) for each in both] == ["executed", "failed"]
+    assert executor.execute(action_id) == "executed"
+    assert len(sandbox.effects()) == 1
+
+
+def test_a_body_that_names_no_action_is_refused(careful: Installation) -> None:
+    body = top_up(
+        action_type="RETRY", params={"action_id": "x", "reason": "y"}, target_tenant_id=None, target_tenant_type=None
+    )
+    assert careful.tell("sira", body)[0].code == "invalid_params"
