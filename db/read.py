@@ -8,6 +8,7 @@ from db import rows
 from db.connect import Connection
 from domain.lifecycle import Status
 from domain.trail import Event
+from domain.world import AttemptState
 
 Row = dict[str, Any]
 
@@ -122,4 +123,30 @@ def list_holders(conn: Connection, role: str) -> list[Row]:
          order by person_id
         """,
         [role],
+    ).fetchall()
+
+
+def list_attempts(conn: Connection, states: Collection[AttemptState], limit: int) -> list[Row]:
+    """Attempts in these states: those of which nobody knows first, then those under way, then the newest first."""
+    return conn.execute(
+        """
+        select t.action_id, t.number, t.token, t.state, t.worker, t.started_at, t.lease_until, t.finished_at, t.reason,
+               a.action_type, a.status
+          from attempts t join actions a on a.id = t.action_id
+         where t.state = any(%s)
+         order by t.state = 'unknown' and a.status = 'outcome_unknown' desc, t.state = 'started' desc, t.token desc
+         limit %s
+        """,
+        [list(states), limit],
+    ).fetchall()
+
+
+def get_attempts(conn: Connection, action_id: UUID) -> list[Row]:
+    """All attempts at an action, the first first."""
+    return conn.execute(
+        """
+        select number, token, state, worker, started_at, lease_until, finished_at, reason
+          from attempts where action_id = %s order by number
+        """,
+        [action_id],
     ).fetchall()

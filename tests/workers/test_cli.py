@@ -10,7 +10,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from db import due
+from domain.executing import AttemptFinished, AttemptStarted
+from domain.outcome import Unknown
 from tests.world import Installation, top_up
+from workers import definition_files
 from workers.envelope import SigningKey
 from workers.producer import Producer
 
@@ -138,3 +142,25 @@ def test_a_receipt_is_found_by_the_hash_of_its_token(installation: Installation)
     installation.drain()
     assert "unknown_key" in run("receipts", "show", unknown.content_sha256.hex(), **urls).stdout
     assert run("receipts", "show", "0" * 64, **urls).returncode == 1
+
+
+def test_attempts_are_listed_with_those_first_of_which_nobody_knows(installation: Installation) -> None:
+    urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
+    assert "No attempts" in run("attempts", "list", **urls).stdout
+    neither = {"name": "ADJUST_FLOAT", "guarantee": "neither", "service": "float", "path": "/x"}
+    definition_files.apply(
+        installation.owner, definition_files.parse(json.dumps({"action_types": [neither]}), "x"), by="tests"
+    )
+    unknown, under_way = installation.approved(key="a"), installation.approved(key="b")
+    for action_id, outcome in ((unknown, Unknown("no answer")), (under_way, None)):
+        token = due.draw_token(installation.owner)
+        installation.applier.apply([AttemptStarted(action_id, token, "tests")])
+        if outcome is not None:
+            installation.applier.apply([AttemptFinished(action_id, token, outcome)])
+    listed = json.loads(run("attempts", "list", "--json", **urls).stdout)
+    assert [(row["action_id"], row["state"]) for row in listed] == [
+        (str(unknown), "unknown"),
+        (str(under_way), "started"),
+    ]
+    assert "no answer" in run("attempts", "show", str(unknown), **urls).stdout
+    assert run("attempts", "show", str(UUID(int=1)), **urls).returncode == 1

@@ -12,7 +12,7 @@ from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
 from workers import logs
-from workers.cli import administration, demo, doctor, keys, messages, reading, sending, up
+from workers.cli import administration, attempts, demo, doctor, keys, messages, reading, sending, up
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
@@ -32,6 +32,7 @@ app.command()(sending.vote)
 app.command()(sending.execute)
 app.command()(sending.cancel)
 app.add_typer(reading.actions, name="actions")
+app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
 app.add_typer(messages.messages, name="messages")
 app.add_typer(administration.policies, name="policies")
