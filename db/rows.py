@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from db.keys import read_scope
 from domain.directory import Grant
+from domain.exact_json import parse_json
 from domain.lifecycle import Status
-from domain.messages import Message, Outcome, parse_body, parse_json
+from domain.messages import Message, Outcome, parse_body
 from domain.quorum import Choice, Requirement
 from domain.refusals import Code, Refusal
 from domain.trail import Event, EventName

@@ -9,9 +9,10 @@ from uuid import UUID
 from domain import messages, policy, quorum_tree, voting
 from domain.action_type import ActionType
 from domain.definition import Risk, RiskName
+from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.keys import Scope
-from domain.messages import CreateAction, Message, Outcome, Receipt, canonical
+from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Terms, Versioned
 from domain.quorum import Requirement
 from domain.refusals import Code, Refusal

@@ -5,7 +5,6 @@ receipt is the one answer that a message ever gets.
 """
 
 import json
-import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +13,6 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
-import rfc8785
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -29,6 +27,7 @@ from pydantic import (
 )
 
 from domain.definition import RiskName, Seconds
+from domain.exact_json import MAX_INTEGER
 from domain.keys import Scope
 from domain.policy import Ratio
 from domain.quorum import Choice
@@ -36,13 +35,8 @@ from domain.quorum_tree import Name, RoleName
 from domain.quorum_tree import parse as parse_quorum
 from domain.refusals import Code, Refusal
 
-MAX_BYTES = 32 * 1024
 MAX_SNAPSHOT_BYTES = 1024 * 1024
 """How long a token of a key that may send the directory can be: it says of everybody what roles they hold."""
-
-MAX_DEPTH = 32
-MAX_INTEGER = 2**53 - 1
-"""The largest integer that every JSON reader holds exactly (RFC 8259 section 6, RFC 8785)."""
 
 LIFETIME_SECONDS = 7 * 86_400
 CLOCK_TOLERANCE_SECONDS = 30
@@ -57,11 +51,6 @@ def action_id(issuer: str, idempotency_key: str | None, jti: str) -> UUID:
     """
     source = ("jti", jti) if idempotency_key is None else ("key", idempotency_key)
     return uuid5(_ACTION_IDS, json.dumps([issuer, *source], ensure_ascii=False, separators=(",", ":")))
-
-
-def canonical(value: Any) -> bytes:
-    """The one spelling of a JSON value that is hashed and signed (RFC 8785); raises ValueError for what has none."""
-    return rfc8785.dumps(value)
 
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
@@ -278,82 +267,6 @@ def parse_body(type_name: str, body: Any) -> AnyBody | Refusal:
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         )
         return Refusal(Code.INVALID_BODY, "; ".join(list(problems)[:5]))
-
-
-def parse_json(data: bytes, max_bytes: int = MAX_BYTES) -> Any:
-    """JSON that every reader and Postgres's jsonb understand alike; raises ValueError naming what is wrong.
-
-    Refused: more than `max_bytes` (32 KiB), deeper than 32, duplicate keys, NaN and infinities, numbers beyond 2^53, the character
-    with code 0, and lone surrogates.
-    """
-    if len(data) > max_bytes:
-        raise ValueError(f"longer than {max_bytes} bytes")
-    text = data.decode()  # UnicodeDecodeError is a ValueError
-    _check_depth(text)
-    value = json.loads(
-        text,
-        object_pairs_hook=_object,
-        parse_constant=_no_constant,
-        parse_int=_bounded_int,
-        parse_float=_bounded_float,
-    )
-    _check_text(value)
-    return value
-
-
-def _check_depth(text: str) -> None:
-    """Count brackets before parsing, so that no parser recurses on a stranger's word."""
-    depth, in_string, escaped = 0, False, False
-    for character in text:
-        if in_string:
-            in_string = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise ValueError(f"nested deeper than {MAX_DEPTH}")
-        elif character in "]}":
-            depth -= 1
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("JSON with the same key twice in an object")
-    return result
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _bounded_int(text: str) -> int:
-    if len(text) > len(str(-MAX_INTEGER)) or abs(value := int(text)) > MAX_INTEGER:
-        raise ValueError("JSON with an integer beyond 2^53, which not every reader holds exactly")
-    return value
-
-
-def _bounded_float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value) or abs(value) > MAX_INTEGER:
-        raise ValueError("JSON with a number beyond 2^53, which not every reader holds exactly")
-    return value
-
-
-def _check_text(value: Any) -> None:
-    match value:
-        case str():
-            if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-                raise ValueError("text with \\u0000 or half a surrogate pair, which the database cannot hold")
-        case list():
-            for item in value:
-                _check_text(item)
-        case dict():
-            for key, item in value.items():
-                _check_text(key)
-                _check_text(item)
 
 
 def content_sha256(data: bytes) -> bytes:

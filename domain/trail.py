@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from domain.exact_json import canonical
 from domain.lifecycle import Status
-from domain.messages import canonical
 
 FIRST_PREVIOUS = bytes(32)
 """What stands for the hash before the first event."""

@@ -16,6 +16,7 @@ import redis
 from db import connect, keys, read
 from db.load import Loader
 from domain import trail
+from domain.exact_json import canonical
 from domain.keys import Scope
 from domain.messages import (
     CastVote,
@@ -29,7 +30,6 @@ from domain.messages import (
     SyncDirectory,
     Unopened,
     action_id,
-    canonical,
     content_sha256,
 )
 from workers import definition_files

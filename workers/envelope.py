@@ -19,19 +19,9 @@ from joserfc.jws import JWSRegistry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from db.keys import KeyRing
+from domain.exact_json import MAX_BYTES, canonical, parse_json
 from domain.keys import ALGORITHM, Scope, VerificationKey
-from domain.messages import (
-    MAX_BYTES,
-    MAX_SNAPSHOT_BYTES,
-    AnyBody,
-    Message,
-    SyncDirectory,
-    Unopened,
-    canonical,
-    content_sha256,
-    parse_body,
-    parse_json,
-)
+from domain.messages import MAX_SNAPSHOT_BYTES, AnyBody, Message, SyncDirectory, Unopened, content_sha256, parse_body
 from domain.refusals import Code, Refusal, printable
 
 TYP = "ops-approval+jws"

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from domain.exact_json import parse_json
 from domain.keys import ALGORITHM
-from domain.messages import parse_json
 
 _PUBLIC_BYTES = 32
 

@@ -17,8 +17,9 @@ from db.save import save
 from domain import trail
 from domain.creation import as_json
 from domain.engine import Due, Input, step
+from domain.exact_json import MAX_INTEGER, canonical
 from domain.executing import AttemptFinished, AttemptStarted
-from domain.messages import MAX_INTEGER, CastVote, canonical
+from domain.messages import CastVote
 from domain.outcome import Done, Retry
 from domain.world import Action, World
 from tests.world import Installation, top_up

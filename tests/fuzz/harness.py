@@ -22,8 +22,9 @@ from joserfc.jwk import OKPKey
 with atheris.instrument_imports(include=["domain", "workers.envelope", "workers.queue", "dramatiq.message"]):
     from db.keys import KeyRing
     from domain.engine import step
+    from domain.exact_json import canonical
     from domain.keys import VerificationKey
-    from domain.messages import Message, Outcome, Receipt, Unopened, canonical
+    from domain.messages import Message, Outcome, Receipt, Unopened
     from domain.refusals import groups
     from tests.fuzz import entries, tokens
     from tests.fuzz.payloads import Honest, Said

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.messages import BODIES, Outcome, parse_json
+from domain.exact_json import parse_json
+from domain.messages import BODIES, Outcome
 from tests.fuzz.values import NOT_OURS, TEXTS, VALUES, dumped
 from workers.envelope import SigningKey
 

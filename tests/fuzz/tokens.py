@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain.messages import canonical
+from domain.exact_json import canonical
 from tests.fuzz.payloads import Honest
 from tests.fuzz.values import NOT_OURS, TEXTS, VALUES, dumped
 from workers.envelope import TYP, SigningKey

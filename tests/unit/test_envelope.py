@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.keys import KeyRing
+from domain.exact_json import canonical
 from domain.keys import Scope, VerificationKey
-from domain.messages import CreateAction, Message, Unopened, canonical
+from domain.messages import CreateAction, Message, Unopened
 from domain.refusals import Code, Refusal
 from workers.envelope import TYP, SigningKey, open_envelope
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.messages import canonical, parse_json
+from domain.exact_json import canonical, parse_json
 
 
 @pytest.mark.parametrize(

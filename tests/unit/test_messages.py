@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.messages import CastVote, CreateAction, SyncDirectory, action_id, parse_body, parse_json
+from domain.exact_json import parse_json
+from domain.messages import CastVote, CreateAction, SyncDirectory, action_id, parse_body
 from domain.quorum import Choice
 from domain.refusals import Code, Refusal
 

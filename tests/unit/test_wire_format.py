@@ -12,20 +12,18 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from db.keys import KeyRing
+from domain.exact_json import MAX_BYTES, MAX_INTEGER, parse_json
 from domain.keys import Scope, VerificationKey
 from domain.messages import (
     BODIES,
     CLOCK_TOLERANCE_SECONDS,
     LIFETIME_SECONDS,
-    MAX_BYTES,
-    MAX_INTEGER,
     MAX_SNAPSHOT_BYTES,
     Body,
     Message,
     Outcome,
     action_id,
     parse_body,
-    parse_json,
 )
 from domain.quorum_tree import parse as parse_quorum
 from domain.refusals import Code, Refusal

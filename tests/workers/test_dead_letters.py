@@ -7,7 +7,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from db import keys
-from domain.messages import MAX_BYTES
+from domain.exact_json import MAX_BYTES
 from tests.workers.test_cli import run
 from tests.world import SCOPES, Installation, top_up
 from workers.envelope import SigningKey

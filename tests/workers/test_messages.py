@@ -9,8 +9,9 @@ import dramatiq
 import pytest
 
 from db import keys, read
+from domain.exact_json import MAX_BYTES
 from domain.lifecycle import Status
-from domain.messages import MAX_BYTES, MAX_SNAPSHOT_BYTES, CastVote, SyncDirectory
+from domain.messages import MAX_SNAPSHOT_BYTES, CastVote, SyncDirectory
 from domain.voting import MAX_PARKED
 from tests.world import KEYS, SCOPES, Installation, directory, top_up
 from workers.envelope import SigningKey

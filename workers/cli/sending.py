@@ -8,17 +8,9 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from db import read
+from domain.exact_json import MAX_BYTES, parse_json
 from domain.lifecycle import OPEN, Status
-from domain.messages import (
-    MAX_BYTES,
-    MAX_SNAPSHOT_BYTES,
-    CancelAction,
-    CastVote,
-    CreateAction,
-    ExecuteAction,
-    SyncDirectory,
-    parse_json,
-)
+from domain.messages import MAX_SNAPSHOT_BYTES, CancelAction, CastVote, CreateAction, ExecuteAction, SyncDirectory
 from domain.quorum import Choice
 from workers.cli import reading
 from workers.cli.console import REFUSED, AsJson, fail, out, print_json, shown
