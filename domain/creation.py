@@ -1,5 +1,6 @@
 """Creating an action: who may, which policy applies, and what is frozen from then on."""
 
+from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -21,6 +22,10 @@ from domain.world import Action, World
 
 CREATOR_ROLES = frozenset({"ops_admin", "finance_ops", "pay_admin"})
 """One of these is needed to create an action as a person."""
+
+_NAMES = [item.name for item in fields(Action)]
+FROZEN = tuple(name for name in _NAMES[: _NAMES.index("created_at")] if name != "body_sha256")
+"""The fields of an action that its content hash covers: what is asked for and who must agree."""
 
 
 def create(world: World, message: Message, body: CreateAction) -> Receipt | Refusal:
@@ -62,12 +67,13 @@ def make(
 
 
 def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
-    if existing.body_sha256 != _body_sha256(body):
+    if existing.body_sha256 != body_sha256(body):
         return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {existing.id}.")
     return Receipt(Outcome.DUPLICATE, f"This asks for action {existing.id} again.", action_id=existing.id)
 
 
-def _body_sha256(body: CreateAction) -> bytes:
+def body_sha256(body: CreateAction) -> bytes:
+    """The SHA-256 of what a message asks for: the same key with another one is a conflict."""
     return sha256(canonical(body.model_dump(mode="json", exclude_unset=True))).digest()
 
 
@@ -177,8 +183,8 @@ def _action(
     expires_at = world.now + timedelta(seconds=terms.timeout_seconds)
     return Action(
         **frozen,
-        content_hash=sha256(canonical(as_json(frozen))).digest(),
-        body_sha256=_body_sha256(body),
+        content_hash=content_hash(frozen),
+        body_sha256=body_sha256(body),
         created_at=world.now,
         updated_at=world.now,
         expires_at=expires_at,
@@ -186,8 +192,18 @@ def _action(
     )
 
 
+def content_hash(frozen: dict[str, Any]) -> bytes:
+    """The SHA-256 of the frozen content of an action, as JSON in canonical bytes: what people vote on."""
+    return sha256(canonical(as_json(frozen))).digest()
+
+
+def content_hash_of(action: Action) -> bytes:
+    """What the content hash of an action must be, by what its row says now."""
+    return content_hash({name: getattr(action, name) for name in FROZEN})
+
+
 def as_json(frozen: dict[str, Any]) -> dict[str, Any]:
-    """The frozen content of an action as JSON: what `content_hash` is the SHA-256 of, in canonical bytes."""
+    """The frozen content of an action as JSON."""
 
     def plain(value: Any) -> Any:
         match value:

@@ -1,13 +1,15 @@
 """Deciding: what the votes on an action come to, at every vote, at every escalation, and again before anything happens."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from domain import quorum
+from domain.directory import Directory, Grant
 from domain.lifecycle import Status
-from domain.quorum import Choice, Decision, Verdict
-from domain.trail import EventName
-from domain.world import ENGINE, Action, World
+from domain.quorum import Choice, CountedVote, Decision, Verdict
+from domain.trail import Event, EventName
+from domain.world import ENGINE, Action, Vote, World
 
 
 def decide(world: World, action: Action) -> Action:
@@ -57,6 +59,20 @@ def decide_again(world: World, action: Action) -> Action:
     return decide(world, action)
 
 
+def decide_from_record(action: Action, decided: Event, pools: Iterable[Grant], compromised: set[str]) -> Decision:
+    """What the snapshot in a decision's event comes to; `pools` are the grants of roles of which a share must agree.
+
+    Of a voter without a role the snapshot does not say whether they were still here; they are taken to have been.
+    """
+    counted = [vote for vote in decided.data["votes"] if vote["kid"] not in compromised]
+    votes = [CountedVote(vote["person"], Choice(vote["vote"]), frozenset(vote["roles"])) for vote in counted]
+    people = {vote["person"] for vote in counted}
+    held = [Grant(vote["person"], role, decided.at) for vote in counted for role in vote["roles_held"]]
+    others = [grant for grant in pools if grant.person not in people]
+    requirement = action.requirement.model_copy(update={"steps_reached": decided.data["steps_reached"]})
+    return quorum.decide(requirement, votes, Directory.of([*held, *others], people), decided.at)
+
+
 def _decision(world: World, action: Action) -> Decision:
     votes = [cast.counted for cast in world.votes.get(action.id, {}).values() if cast.kid not in world.compromised]
     return quorum.decide(action.live_requirement, votes, world.directory, world.now)
@@ -64,7 +80,6 @@ def _decision(world: World, action: Action) -> Decision:
 
 def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]:
     """A snapshot of what was decided on, so that it can be decided again from the record alone."""
-    votes = sorted(world.votes.get(action.id, {}).values(), key=lambda cast: cast.person_id)
     return {
         "reason": decision.reason,
         "votes_approve": decision.tally.votes_approve,
@@ -73,14 +88,17 @@ def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]
         "approval_ratio": str(decision.tally.approval_ratio),
         "steps_reached": action.steps_reached,
         "votes": [
-            {
-                "person": cast.person_id,
-                "vote": cast.choice,
-                "roles": list(cast.roles),
-                "roles_held": sorted(world.directory.roles_of(cast.person_id, world.now)),
-                "kid": cast.kid,
-            }
-            for cast in votes
-            if cast.choice is not Choice.WITHDRAW
+            told(cast) | {"roles_held": sorted(world.directory.roles_of(cast.person_id, world.now))}
+            for cast in standing(world.votes.get(action.id, {}).values())
         ],
     }
+
+
+def standing(votes: Iterable[Vote]) -> list[Vote]:
+    """The votes that a decision is made on, by person: all but those that were withdrawn."""
+    return sorted((cast for cast in votes if cast.choice is not Choice.WITHDRAW), key=lambda cast: cast.person_id)
+
+
+def told(cast: Vote) -> dict[str, Any]:
+    """A vote as the event of a decision tells it."""
+    return {"person": cast.person_id, "vote": cast.choice, "roles": list(cast.roles), "kid": cast.kid}

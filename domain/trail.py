@@ -112,16 +112,21 @@ _STATUS_AFTER = {
 }
 
 
+def status_after(before: Status | None, event: Event) -> Status | None:
+    """The status that an event leaves an action in; None is before the first."""
+    if event.event is EventName.VOTED:
+        first = before is Status.REQUESTED and event.data["vote"] != "withdraw"
+        return Status.PENDING_APPROVAL if first else before
+    return _STATUS_AFTER[event.event]
+
+
 def fold(events: Iterable[Event]) -> dict[str, Any]:
     """What an action's row must say, told from its events alone: status, votes by person, executor, result."""
     row: dict[str, Any] = {"status": None, "votes": {}, "executed_by": None, "result": None}
     for event in events:
+        row["status"] = status_after(row["status"], event)
         if event.event is EventName.VOTED:
             row["votes"][event.actor] = event.data["vote"]
-            if row["status"] is Status.REQUESTED and event.data["vote"] != "withdraw":
-                row["status"] = Status.PENDING_APPROVAL
-        else:
-            row["status"] = _STATUS_AFTER[event.event]
         if event.event is EventName.EXECUTING:
             row["executed_by"] = event.actor
         if event.event is EventName.EXECUTED:

@@ -195,6 +195,16 @@ def open_envelope(token: str, ring: KeyRing) -> Message | Unopened:
     return _message(token, sha256, key, payload)
 
 
+def signed_payload(token: str, key: VerificationKey) -> Payload | None:
+    """What a key signed in a token, whether or not its signature still counts; None if it did not sign it."""
+    try:
+        _header(token)
+        verified = _verify(token, key)
+        return None if verified is None else Payload.model_validate(parse_json(verified, MAX_SNAPSHOT_BYTES))
+    except ValueError:
+        return None
+
+
 def _message(token: str, sha256: bytes, key: VerificationKey, payload: Payload) -> Message:
     return Message(
         content_sha256=sha256,

@@ -1,13 +1,210 @@
 """The invariants hold on an installation with actions in every state, and each of them sees what breaks it."""
 
-from db import invariants
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from db import history, invariants
+from db.connect import Connection
+from db.keys import load_key_ring
+from domain import creation, trail
+from domain.lifecycle import Status
+from domain.trail import Event, EventName
+from tests import busy
 from tests.world import Installation
+from workers import invariants as rules
+
+ALL = {invariant.name for invariant in [*invariants.load(), *rules.LOOKS]}
+Told = tuple[EventName, str, Any, dict[str, Any]]
 
 
-def test_the_invariants_hold_on_an_empty_installation(installation: Installation) -> None:
-    assert invariants.broken(installation.owner) == []
+@pytest.fixture(scope="module")
+def filled(shared_installation: Installation) -> Installation:
+    busy.fill(shared_installation)
+    return shared_installation
 
 
-def test_the_invariants_hold_where_something_happened(installation: Installation) -> None:
-    installation.approved()
-    assert invariants.broken(installation.owner) == []
+@pytest.fixture
+def owner(filled: Installation) -> Iterator[Connection]:
+    """The owner in a transaction without triggers, which is rolled back."""
+    with filled.owner.transaction(force_rollback=True):
+        filled.owner.execute("set local session_replication_role = replica")
+        yield filled.owner
+
+
+def test_an_installation_with_actions_in_every_state_breaks_none(filled: Installation) -> None:
+    found = {row["status"] for row in filled.owner.execute("select distinct status from actions").fetchall()}
+    assert found == set(Status) - {Status.CANCELLED}
+    assert invariants.broken(filled.owner) == []
+    assert [found for _, found in rules.check(filled.owner) if found is not None] == []
+
+
+def test_the_role_of_the_workers_may_look(filled: Installation) -> None:
+    with filled.pool.connection() as conn:
+        assert all(found is None for _, found in rules.check(conn))
+
+
+def broken(conn: Connection) -> set[str]:
+    """The names of the invariants that do not hold in this transaction."""
+    ring = load_key_ring(conn)
+    found = {invariant.name for invariant in invariants.load() if invariants.check(conn, invariant)}
+    for action_id in history.list_ids(conn, None, 1000):
+        found |= {invariant.name for invariant, _ in rules._look_at(conn, action_id, ring, rules.LOOKS)}
+    return found
+
+
+def some(conn: Connection, status: Status) -> UUID:
+    """The action in this state that has the most attempts."""
+    row = conn.execute(
+        """
+        select a.id from actions a left join attempts t on t.action_id = a.id
+         where a.status = %s group by a.id order by count(t) desc, a.id limit 1
+        """,
+        [status],
+    ).fetchone()
+    assert row is not None
+    found: UUID = row["id"]
+    return found
+
+
+def retell(conn: Connection, action_id: UUID, change: Callable[[list[Event]], list[Event]]) -> None:
+    """Write the trail anew, with hashes that are right."""
+    seen = history.get(conn, action_id)
+    assert seen is not None
+    conn.execute("delete from events where action_id = %s", [action_id])
+    last = trail.FIRST_PREVIOUS
+    events = change(seen.events)
+    for seq, event in enumerate(events, start=1):
+        told = trail.chain(action_id, seq, last, event.event, event.actor, event.at, event.data)
+        conn.execute(
+            "insert into events (action_id, seq, event, actor, at, data, prev_hash, hash) values (%s,%s,%s,%s,%s,%s,%s,%s)",
+            [action_id, seq, told.event, told.actor, told.at, Jsonb(told.data), told.prev_hash, told.hash],
+        )
+        last = told.hash
+    conn.execute("update actions set event_seq = %s, event_hash = %s where id = %s", [len(events), last, action_id])
+
+
+def edit(conn: Connection, action_id: UUID, name: EventName, **changes: Any) -> None:
+    """Change what the trail tells of an event."""
+    retell(
+        conn,
+        action_id,
+        lambda events: [
+            replace(event, data=event.data | changes) if event.event is name else event for event in events
+        ],
+    )
+
+
+def recreate(conn: Connection, action_id: UUID) -> None:
+    """Make hash and trail of an action say what its row says by now."""
+    seen = history.get(conn, action_id)
+    assert seen is not None
+    content_hash = creation.content_hash_of(seen.action)
+    conn.execute("update actions set content_hash = %s where id = %s", [content_hash, action_id])
+    action = replace(seen.action, content_hash=content_hash)
+    edit(conn, action_id, EventName.CREATED, **creation._created(action))
+
+
+def keep_out_a_voter(conn: Connection) -> None:
+    escalated = some(conn, Status.ESCALATED)
+    conn.execute(
+        """
+        update actions a set requirement = jsonb_set(requirement, '{excluded}', jsonb_build_array(upper(v.person_id)))
+          from votes v where v.action_id = a.id and a.id = %s
+        """,
+        [escalated],
+    )
+    recreate(conn, escalated)
+
+
+def ask_for_another_content(conn: Connection) -> None:
+    row = conn.execute("select action_id from votes where content_hash is not null").fetchone()
+    assert row is not None
+    conn.execute("update actions set params = '{}' where id = %s", [row["action_id"]])
+    recreate(conn, row["action_id"])
+
+
+def use_a_key_twice(conn: Connection) -> None:
+    conn.execute("alter table actions drop constraint one_action_per_key")
+    conn.execute("update actions set idempotency_key = 'same' where status = 'requested'")
+    for row in conn.execute("select id from actions where status = 'requested'").fetchall():
+        recreate(conn, row["id"])
+
+
+def forget_a_vote(conn: Connection) -> None:
+    edit(conn, some(conn, Status.EXECUTED), EventName.APPROVED, votes=[])
+
+
+def speak_with_a_stale_token(conn: Connection) -> None:
+    edit(conn, some(conn, Status.EXECUTED), EventName.EXECUTED, token=0)
+
+
+def tell_of_another_attempt(conn: Connection) -> None:
+    edit(conn, some(conn, Status.EXECUTING), EventName.EXECUTING, attempt=9)
+
+
+def go_on_after_the_end(conn: Connection) -> None:
+    retell(conn, some(conn, Status.EXECUTED), lambda events: [*events, events[-1]])
+
+
+def fail_and_come_back(conn: Connection) -> None:
+    def change(events: list[Event]) -> list[Event]:
+        failed = replace(events[-1], event=EventName.FAILED, data={})
+        return [*events, failed, replace(failed, event=EventName.REOPENED)]
+
+    retell(conn, some(conn, Status.PENDING_APPROVAL), change)
+
+
+def vote_twice(conn: Connection) -> None:
+    conn.execute("alter table votes drop constraint votes_pkey")
+    conn.execute("insert into votes select * from votes where action_id = %s", [some(conn, Status.ESCALATED)])
+
+
+BREAKS: dict[str, str | Callable[[Connection], None]] = {
+    "02_executed_once": "update attempts set state = 'retry' where state = 'succeeded'",
+    "03_one_attempt_at_a_time": "update attempts set finished_at = finished_at + interval '1 day'",
+    "03_only_keys_repeat": "update attempts set state = 'unknown' where state = 'retry'",
+    "04_tokens_rise": "update actions set last_token = last_token + 1 where status = 'failed'",
+    "04_last_token_speaks": speak_with_a_stale_token,
+    "04_attempts_are_told": tell_of_another_attempt,
+    "05_one_row_per_message": "update messages set token = token || 'x' where outcome = 'refused'",
+    "05_one_outcome": "update messages set action_id = (select min(id::text)::uuid from actions) where outcome = 'parked'",
+    "06_one_vote_each": vote_twice,
+    "06_four_eyes": keep_out_a_voter,
+    "07_votes_were_sent": "update keys set valid_from = now() - interval '2 hours', valid_until = now() - interval '1 hour'",
+    "07_votes_had_grants": "update grants set starts_at = starts_at - interval '2 hours', ends_at = starts_at - interval '1 hour'",
+    "07_votes_saw_the_content": ask_for_another_content,
+    "07_votes_in_time": "update messages set expires_at = issued_at - interval '1 hour' where type = 'CastVote'",
+    "07_votes_are_signed": "update votes set comment = 'what nobody said'",
+    "08_approved_was_decided": "update actions set votes_approve = votes_approve + 1 where status = 'approved'",
+    "08_decided_again": forget_a_vote,
+    "09_content_stays": "update actions set created_at = created_at + interval '1 microsecond'",
+    "09_content_has_its_hash": "update actions set required_ratio = 0.7",
+    "10_final_is_final": go_on_after_the_end,
+    "10_changes_follow_the_graph": fail_and_come_back,
+    "11_one_action_per_key": use_a_key_twice,
+    "11_same_key_same_body": "update actions set body_sha256 = sha256('another')",
+    "12_definitions_stay": "update definitions set created_at = now() + interval '1 day'",
+    "13_trail_has_no_gap": "update actions set event_seq = event_seq + 1",
+    "13_trails_are_whole": "update events set actor = 'mallory' where event = 'approved'",
+    "15_workers_only_add": "grant delete on events to ops_worker",
+}
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_what_breaks_an_invariant_is_seen_by_it_and_by_no_other(owner: Connection, name: str) -> None:
+    how = BREAKS[name]
+    if callable(how):
+        how(owner)
+    else:
+        assert owner.execute(how.encode()).rowcount != 0
+    assert broken(owner) == {name}
+
+
+def test_a_row_that_nobody_can_read_is_told_and_stops_nothing(owner: Connection) -> None:
+    owner.execute("update actions set requirement = '{}' where status = 'executed'")
+    assert broken(owner) == {"09_content_stays", "13_trails_are_whole"}

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import fields
-from hashlib import sha256
 from typing import Any, cast
 from uuid import uuid4
 
@@ -15,13 +13,13 @@ from db import connect, read
 from db.load import Loader
 from db.save import save
 from domain import trail
-from domain.creation import as_json
+from domain.creation import content_hash_of
 from domain.engine import Due, Input, step
 from domain.exact_json import MAX_INTEGER, canonical
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.messages import CastVote
 from domain.outcome import Done, Retry
-from domain.world import Action, World
+from domain.world import World
 from tests.world import Installation, top_up
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
@@ -36,10 +34,6 @@ JSON = st.recursive(
     max_leaves=12,
 )
 
-_names = [item.name for item in fields(Action)]
-FROZEN = set(_names[: _names.index("content_hash")]) - {"body_sha256", "created_at"}
-"""What the content hash covers."""
-
 
 def apply_and_load(installation: Installation, inputs: Sequence[Input]) -> tuple[World, World]:
     """The world after these inputs, as step left it and as the database has it."""
@@ -52,10 +46,6 @@ def apply_and_load(installation: Installation, inputs: Sequence[Input]) -> tuple
             save(conn, made)
         with conn.transaction():
             return made, loader.world(conn, inputs)
-
-
-def content_hash(action: Action) -> bytes:
-    return sha256(canonical(as_json({name: getattr(action, name) for name in FROZEN}))).digest()
 
 
 @settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -78,7 +68,7 @@ def test_whatever_json_a_message_holds_comes_back_as_it_was(
     assert made.records == found.records
     assert {record.outcome for record in found.records.values()} == {"applied"}
     assert canonical(action.params["extra"]) == canonical(extra)
-    assert content_hash(action) == action.content_hash
+    assert content_hash_of(action) == action.content_hash
     events = read.get_audit_trail(installation.owner, action.id)
     trail.verify(events)
     assert events == made.changes.events
@@ -100,7 +90,7 @@ def test_attempts_and_results_come_back_as_they_were(installation: Installation)
     assert made.attempts == found.attempts
     assert made.actions == found.actions
     assert found.actions[action_id].result == result
-    assert content_hash(found.actions[action_id]) == found.actions[action_id].content_hash
+    assert content_hash_of(found.actions[action_id]) == found.actions[action_id].content_hash
     assert installation.trail(action_id)[-3:] == ["retry_scheduled", "executing", "executed"]
 
 

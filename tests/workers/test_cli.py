@@ -164,3 +164,16 @@ def test_attempts_are_listed_with_those_first_of_which_nobody_knows(installation
     ]
     assert "no answer" in run("attempts", "show", str(unknown), **urls).stdout
     assert run("attempts", "show", str(UUID(int=1)), **urls).returncode == 1
+
+
+def test_broken_invariants_are_listed_and_the_others_hold(installation: Installation) -> None:
+    urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
+    action_id = installation.approved()
+    held = run("invariants", "check", **urls)
+    assert (held.returncode, "broken" in held.stdout) == (0, False), held
+    installation.owner.execute("update actions set last_token = 7")
+    broken = run("invariants", "check", **urls)
+    assert (broken.returncode, "Keep the database" in broken.stderr) == (1, True)
+    assert f"{action_id} its last token is 7" in broken.stdout
+    found = json.loads(run("invariants", "check", "--json", **urls).stdout)
+    assert [invariant["name"] for invariant in found if not invariant["holds"]] == ["04_tokens_rise"]

@@ -43,6 +43,7 @@ COLOURS = {
     "ok": "green",
     "warning": "yellow",
     "problem": "bold red",
+    "broken": "bold red",
 }
 
 

@@ -12,7 +12,7 @@ from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
 from workers import logs
-from workers.cli import administration, attempts, demo, doctor, keys, messages, reading, sending, up
+from workers.cli import administration, attempts, demo, doctor, invariants, keys, messages, reading, sending, up
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
@@ -39,6 +39,7 @@ app.add_typer(administration.policies, name="policies")
 app.add_typer(sending.directory, name="directory")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(administration.database, name="db")
+app.add_typer(invariants.invariants, name="invariants")
 
 
 def main() -> None:

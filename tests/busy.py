@@ -1,0 +1,148 @@
+"""An installation with actions in every state, of services that guarantee everything, something and nothing."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from db import due
+from domain.executing import AttemptFinished, AttemptStarted, OutcomeFound
+from domain.lifecycle import Status
+from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
+from tests import world
+from tests.world import Installation, top_up
+from workers import definition_files
+from workers.envelope import SigningKey
+from workers.producer import Producer
+
+DEFINITIONS = """
+policies:
+  - name: Float of a larger kind
+    criteria: {params.size: large}
+    policy:
+      required_quorum: {type: percentage, value: {percentage: 0.5, pool: finance_ops}}
+      required_ratio: 0.5
+      timeout_seconds: 3600
+      escalation_role: cfo
+    priority: 99
+  - name: Float of no importance
+    criteria: {params.size: small}
+    policy:
+      required_quorum: {type: none}
+      required_ratio: 0.5
+      timeout_seconds: 3600
+      auto_execute: true
+    priority: 98
+action_types:
+  - {name: ASKED, guarantee: queryable, query_path: /ask, service: float, path: /x, retry_base_seconds: 1}
+  - {name: BLIND, guarantee: neither, service: float, path: /x, retry_base_seconds: 1}
+"""
+STORIES: list[list[Outcome | None]] = [
+    [Done({"ok": True})],
+    [Rejected("no")],
+    [Retry("busy"), Done()],
+    [Unknown("lost")],
+    [None],
+    [],
+]
+TYPES = ("ADJUST_FLOAT", "ASKED", "BLIND")
+PEOPLE = ("finance-user-1", "finance-user-2")
+
+
+def fill(installation: Installation) -> None:
+    """Let everything happen that can."""
+    definition_files.apply(installation.owner, definition_files.parse(DEFINITIONS, "busy.yaml"), by="tests")
+    for kind in TYPES:
+        for outcomes in STORIES:
+            attempt(installation, approved(installation, kind), outcomes)
+    found = approved(installation, "ASKED")
+    attempt(installation, found, [Unknown("lost")])
+    for outcome in (Retry("it did not happen"), Done()):
+        call_again(installation, found, outcome)
+    _wait_for_people(installation)
+    _nonsense(installation)
+
+
+def create(installation: Installation, action_type: str = "ADJUST_FLOAT", **params: str) -> UUID:
+    body = top_up(str(uuid4()), action_type=action_type, params=top_up().params | params)
+    (receipt,) = installation.tell("sira", body)
+    assert receipt.action_id is not None, receipt
+    return receipt.action_id
+
+
+def approved(installation: Installation, action_type: str) -> UUID:
+    """An approved action whose execution was asked for."""
+    policy = {"size": "large"} if action_type == "ASKED" else {}
+    action_id = create(installation, action_type, **policy)
+    voters = PEOPLE if action_type != "BLIND" else ("ops-admin-1", "ops-admin-2")
+    for person in voters:
+        assert installation.vote(action_id, person).outcome == "applied"
+    assert installation.ask_to_execute(action_id).outcome == "applied"
+    return action_id
+
+
+def attempt(installation: Installation, action_id: UUID, outcomes: Sequence[Outcome | None]) -> None:
+    """One attempt for each outcome; None is a worker that says nothing."""
+    for outcome in outcomes:
+        token = start(installation, action_id)
+        if outcome is not None:
+            (told,) = installation.applier.apply([AttemptFinished(action_id, token, outcome)]).receipts
+            assert told.outcome == "applied"
+
+
+def start(installation: Installation, action_id: UUID) -> int:
+    installation.make_due(action_id)
+    token = due.draw_token(installation.owner)
+    (started,) = installation.applier.apply([AttemptStarted(action_id, token, "w")]).receipts
+    assert started.outcome == "applied", started
+    return token
+
+
+def call_again(installation: Installation, action_id: UUID, outcome: Outcome) -> None:
+    """Find out what became of the call, or make the next one."""
+    if installation.action(action_id)["status"] == "approved":
+        attempt(installation, action_id, [outcome])
+        return
+    with installation.owner.transaction():  # let the call's time pass, which nobody else may
+        installation.owner.execute("set local session_replication_role = replica")
+        move = "update attempts set started_at = started_at - interval '1 minute' where action_id = %s"
+        installation.owner.execute(move, [action_id])
+    token = installation.scalar("select last_token from actions where id = %s", action_id)
+    (told,) = installation.applier.apply([OutcomeFound(action_id, token, outcome)]).receipts
+    assert told.outcome == "applied", told
+
+
+def _wait_for_people(installation: Installation) -> None:
+    create(installation)
+    rejected, expired, escalated = (create(installation) for _ in range(3))
+    pending = create(installation, content="seen")
+    shown = installation.action(pending)["content_hash"]
+    installation.vote(pending, "finance-user-1", content_hash=shown, comment="yes")
+    installation.vote(pending, "finance-user-2", "abstain")
+    installation.vote(pending, "finance-user-2", "withdraw")
+    for person in PEOPLE:
+        installation.vote(rejected, person, "reject")
+    for waiting in (escalated, expired):
+        installation.make_due(waiting)
+        installation.applier.sweep([Status.REQUESTED])
+    installation.make_due(expired)
+    installation.applier.sweep([Status.ESCALATED])
+    installation.vote(escalated, "cfo-1")
+    create(installation, size="small")
+
+
+def _nonsense(installation: Installation) -> None:
+    """A parked vote, a refused one, the same twice, a key that nobody knows, and an approval by one who left."""
+    installation.vote(uuid4(), "finance-user-1")
+    installation.vote(create(installation), "merchant-viewer")
+    same = top_up("twice")
+    installation.tell("sira", same, same)
+    stranger = Producer(installation.client, SigningKey.generate("nobody-1", "nobody"))
+    installation.apply([stranger.sign(same)])
+    left = create(installation)
+    for person in ("finance-user-3", "finance-user-4"):
+        installation.vote(left, person)
+    people = {person: roles for person, roles in world.PEOPLE.items() if person != "finance-user-4"}
+    installation.tell("directory", world.directory(2, people))
+    installation.ask_to_execute(left)
+    token = due.draw_token(installation.owner)
+    (reopened,) = installation.applier.apply([AttemptStarted(left, token, "w")]).receipts
+    assert reopened.code == "not_approved"
