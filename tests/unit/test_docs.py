@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from db.invariants import load
 from workers.cli.main import app
+from workers.invariants import LOOKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [
@@ -51,3 +53,13 @@ def test_the_commands_that_a_page_shows_exist_with_their_options(page: Path) -> 
 def test_what_a_page_links_to_exists(page: Path) -> None:
     for target in _LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_invariant_is_listed_with_checks_and_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "invariants.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| .+$", page, re.MULTILINE)
+    assert rows == [str(number) for number in range(1, 19)]
+    known = {invariant.name for invariant in [*load(), *LOOKS]}
+    assert set(re.findall(r"\[(\d\d_\w+)\]\(", page)) == known
+    for name, path in re.findall(r"\[(test_\w+)\]\(\.\./([^)]+)\)", page):
+        assert f"\ndef {name}(" in (ROOT / path).read_text(), f"{path} has no {name}"
