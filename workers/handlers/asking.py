@@ -1,7 +1,9 @@
 """Asks a service what became of a call of which nobody knows: one GET, which changes nothing.
 
-`GET query_path` with the header Idempotency-Key. Only two answers settle it, both HTTP 200: `{"state": "executed",
-"result": {…}}` and `{"state": "not_executed"}`. Whatever else comes, `{"state": "in_progress"}` too, leaves it unknown.
+`GET query_path` with the headers Idempotency-Key and Attempt-Token of the call: a service that says that it did not happen
+can refuse that token from then on, should the call come late after all. Only two answers settle it, both HTTP 200:
+`{"state": "executed", "result": {…}}` and `{"state": "not_executed"}`. Whatever else comes, `{"state": "in_progress"}` too,
+leaves it unknown.
 """
 
 from typing import Any
@@ -14,7 +16,12 @@ from workers.handlers import Call, answers
 
 def ask(endpoint: str, client: httpx.Client, call: Call) -> Outcome:
     """What the service says became of the call with this idempotency key; never raises for what it does."""
-    headers = {"Idempotency-Key": call.idempotency_key, "Accept-Encoding": "identity", "Connection": "close"}
+    headers = {
+        "Idempotency-Key": call.idempotency_key,
+        "Attempt-Token": str(call.token),
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+    }
     try:
         with client.stream(
             "GET", endpoint, headers=headers, timeout=call.timeout_seconds, follow_redirects=False
