@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from db import keys
 from domain.engine import Drop, Due
+from domain.exact_json import canonical
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
 from domain.lifecycle import OPEN, Status
-from domain.messages import canonical, content_sha256
+from domain.messages import content_sha256
 from domain.outcome import Outcome
 from domain.trail import timestamp
 from tests.model import words
