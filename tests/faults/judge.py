@@ -1,0 +1,111 @@
+"""Lets a stage come to rest, and holds what the engine says against what the ledgers know."""
+
+import time
+from dataclasses import dataclass, field
+
+import psycopg
+import redis
+
+from db import invariants
+from tests.faults.stage import Stage
+from tests.faults.workload import SETTLED, Workload
+
+DRAIN_SECONDS = 120
+LOOK_SECONDS = 0.3
+
+# A pause before a retry or the next asking is nobody's decision; the end of a lease is left alone.
+_HASTEN = """
+    update actions set due_at = clock_timestamp(), next_attempt_at = clock_timestamp()
+     where status in ('approved', 'outcome_unknown') and next_attempt_at > clock_timestamp() + interval '1 second'
+"""
+_MOVING = """
+    select id, status from actions
+     where status not in ('executed', 'failed', 'rejected', 'expired', 'cancelled')
+       and not (status = 'outcome_unknown' and action_type = 'ONCE')
+"""
+
+
+@dataclass
+class Verdict:
+    """What a round came to. Only `unknown`, `reconciled` and the control's doubles may be above zero."""
+
+    lost_votes: int = 0
+    lost_messages: int = 0
+    doubled: int = 0
+    unknown: int = 0
+    reconciled: int = 0
+    naive_doubled: int = 0
+    actions: int = 0
+    executed: int = 0
+    wrong: list[str] = field(default_factory=list)
+    """Sentences: each is something that must never be."""
+
+
+def drain(workload: Workload) -> None:
+    """Have producers send again what got no answer, and wait until nothing moves any more. Raises TimeoutError."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while left := _look(workload):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it has not come to rest after {DRAIN_SECONDS} seconds: {left}")
+        time.sleep(LOOK_SECONDS)
+
+
+def _look(workload: Workload) -> str:
+    """What is still to be waited for; nothing when all is at rest."""
+    stage = workload.stage
+    try:
+        missing = 0 if stage.client.llen("dramatiq:messages") else workload.resend()
+        workload.ask_to_execute()
+        stage.conn.execute(_HASTEN)
+        unsettled = sum(outcome not in SETTLED for outcome in workload.outcomes().values())
+        moving = stage.rows(_MOVING)
+        naive = stage.rows("select from public.naive where status = 'approved'")
+    except (psycopg.Error, redis.RedisError) as error:
+        return type(error).__name__
+    if missing or unsettled or moving or naive:
+        states = sorted({row["status"] for row in moving})
+        return f"{missing} without a receipt, {unsettled} unsettled, {len(moving)} moving {states}, {len(naive)} naive"
+    return ""
+
+
+def judge(workload: Workload) -> Verdict:
+    """Compare database and ledgers; nothing may be at work any more."""
+    stage, verdict = workload.stage, Verdict(actions=len(workload.numbers))
+    outcomes = workload.outcomes()
+    without = workload.tickets.keys() - outcomes.keys()
+    verdict.lost_messages = len(without) + workload.forgotten()
+    counted = {row["jti"] for row in stage.rows("select jti from votes")}
+    unheard = {
+        sha for sha in workload.votes if outcomes.get(sha) == "applied" and workload.tickets[sha].jti not in counted
+    }
+    verdict.lost_votes = len((without & workload.votes) | unheard)
+    _compare_effects(stage, verdict)
+    verdict.naive_doubled = sum(count > 1 for count in stage.naive.effects().values())
+    verdict.wrong += [f"{broken.invariant.name}: {broken.violations}" for broken in invariants.broken(stage.conn)]
+    if verdict.lost_messages or verdict.lost_votes:
+        verdict.wrong.append(f"{verdict.lost_messages} messages and {verdict.lost_votes} votes are lost")
+    return verdict
+
+
+def _compare_effects(stage: Stage, verdict: Verdict) -> None:
+    plain, keyed = stage.plain.effects(), stage.keyed.effects()
+    doubled = [key for key, count in (*plain.items(), *keyed.items()) if count > 1]
+    verdict.doubled = len(doubled)
+    verdict.wrong += [f"{key} had its effect more than once" for key in doubled]
+    actions = stage.rows(
+        """
+        select id::text, action_type, status,
+               exists (select from events e where e.action_id = a.id and e.event = 'outcome_unknown') as was_unknown
+          from actions a
+        """
+    )
+    for action in actions:
+        key, status = action["id"], action["status"]
+        verdict.executed += status == "executed"
+        verdict.unknown += action["was_unknown"]
+        verdict.reconciled += action["was_unknown"] and status != "outcome_unknown"
+        happened = (keyed if action["action_type"] == "REPEATED" else plain)[key]
+        if happened != (status == "executed") and status != "outcome_unknown":
+            verdict.wrong.append(f"{key}, {action['action_type']}, is {status} and had {happened} effects")
+    unheard_of = (plain.keys() | keyed.keys()) - {action["id"] for action in actions}
+    verdict.wrong += [f"{key} had its effect and is not known" for key in unheard_of]

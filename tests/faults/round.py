@@ -1,0 +1,79 @@
+"""One round: a seed, a fault, strikes while everything works, then the verdict."""
+
+import time
+from dataclasses import dataclass, field
+
+import psycopg
+import redis
+
+from tests.faults.faults import Fault
+from tests.faults.judge import Verdict, drain, judge
+from tests.faults.stage import Stage
+from tests.faults.workload import Workload
+from workers.stack.process import wait_until
+
+RECOVERY_SECONDS = 60
+
+
+@dataclass
+class Result:
+    """What a round did, and what came of it."""
+
+    fault: type[Fault]
+    seed: int
+    strikes: int
+    struck: int = 0
+    messages: int = 0
+    recovery_seconds: list[float] = field(default_factory=list)
+    verdict: Verdict = field(default_factory=Verdict)
+
+
+def play(fault_type: type[Fault], seed: int, strikes: int) -> Result:
+    """Play a round; the same arguments do the same harm to the same work, at moments that are the machine's.
+
+    Raises TimeoutError when the stage does not recover or does not come to rest, PermissionError when it cannot be set up here.
+    """
+    result = Result(fault_type, seed, strikes)
+    with Stage(seed, **fault_type.needs) as stage:
+        workload = Workload(stage, seed)
+        fault = fault_type(stage, workload)
+        _recovered(workload)  # begin when everything is up
+        workload.start()
+        try:
+            for _ in range(strikes):
+                workload.note_receipts()
+                result.struck += fault.strike()
+                time.sleep(fault.holds_seconds)
+                result.struck += fault.heal()
+                result.recovery_seconds.append(_recovered(workload))
+        finally:
+            workload.stop()
+        fault.end()
+        drain(workload)
+        stage.stop()
+        result.messages = workload.messages_sent
+        result.verdict = judge(workload)
+    return result
+
+
+def _recovered(workload: Workload) -> float:
+    """How many seconds it takes until new work is committed. Raises TimeoutError."""
+    begun = time.monotonic()
+    probe = workload.probe()
+
+    def has_its_receipt() -> bool:
+        try:
+            if workload.stage.rows("select from receipts where content_sha256 = %s", probe.content_sha256):
+                return True
+        except psycopg.Error:
+            pass
+        return False
+
+    while not wait_until(has_its_receipt, 3):
+        if time.monotonic() - begun > RECOVERY_SECONDS:
+            raise TimeoutError(f"new work was not taken {RECOVERY_SECONDS} seconds after the fault was healed")
+        try:
+            workload.resend()
+        except (psycopg.Error, redis.RedisError):
+            continue
+    return time.monotonic() - begun
