@@ -3,6 +3,7 @@
 Producers put ordinary dramatiq messages for the actor `receive(token)` there.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -120,7 +121,14 @@ class Doorbell:
 
     def wait(self, timeout_seconds: int) -> bool:
         """Whether something is there, as soon as it is: the head of the list is moved onto itself."""
-        return self._client.blmove(_LIST, _LIST, timeout_seconds, src="LEFT", dest="LEFT") is not None
+        try:
+            return self._client.blmove(_LIST, _LIST, timeout_seconds, src="LEFT", dest="LEFT") is not None
+        except redis.exceptions.OutOfMemoryError:
+            # A full Redis moves nothing, in place neither; but taking out what fills it is what mends it.
+            if self._client.llen(_LIST):
+                return True
+            time.sleep(timeout_seconds)
+            return False
 
     def peek(self, limit: int) -> list[Entry]:
         """The oldest entries, which stay where they are: at most so many, and few where they are large."""
