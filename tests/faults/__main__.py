@@ -23,7 +23,20 @@ LONG = {
 }
 ROUNDS = 4
 STRIKES = 30
-COLUMNS = ("fault", "count", "actions", "lost", "double", "unknown", "reconciled", "p50 s", "p99 s", "naive double")
+COLUMNS = (
+    "fault",
+    "count",
+    "actions",
+    "messages",
+    "resent",
+    "lost",
+    "double",
+    "unknown",
+    "reconciled",
+    "p50 s",
+    "p99 s",
+    "naive double",
+)
 
 
 def main() -> int:
@@ -76,6 +89,8 @@ def _row(fault: type[Fault], results: list[Result]) -> list[str]:
     seconds = sorted(second for result in results for second in result.recovery_seconds)
     counts = [
         sum(verdict.actions for verdict in verdicts),
+        sum(result.messages for result in results),
+        sum(result.resent for result in results),
         sum(max(verdict.lost_votes, verdict.lost_messages) for verdict in verdicts),
         sum(verdict.doubled for verdict in verdicts),
         sum(verdict.unknown for verdict in verdicts),

@@ -24,6 +24,8 @@ class Fault:
     unit: ClassVar[str] = "strikes"
     needs: ClassVar[dict[str, bool]] = {}
     holds_seconds: ClassVar[float] = 0.0
+    control_doubles: ClassVar[bool] = False
+    """Whether the control is sure to double an effect."""
 
     def __init__(self, stage: Stage, workload: Workload) -> None:
         self.stage = stage
@@ -64,18 +66,20 @@ class KilledAtRandom(Fault):
 
 
 class KilledAtPoints(Fault):
-    """kill -9 at named points, around attempt, call, commit and forgetting."""
+    """kill -9 at named points, around attempt, call, commit and forgetting; of the control between call and commit."""
 
     name = "kill -9 at named points"
     unit = "kills"
     needs: ClassVar = {"at_named_points": True}
+    control_doubles = True
 
     def strike(self) -> int:
-        wait_until(lambda: bool(self._dead()), 10)
-        return len([name for name in self._dead() if name in WORKERS])
+        wait_until(lambda: bool(self._dead(*WORKERS)), 8)
+        return len(self._dead(*WORKERS))
 
     def heal(self) -> int:
-        for name in self._dead():
+        # Where nobody came to a point, one begins anew, with another point.
+        for name in self._dead(*WORKERS, "naive") or [self.random.choice(WORKERS)]:
             self.stage.start(name)
         return 0
 
@@ -84,9 +88,9 @@ class KilledAtPoints(Fault):
         for name in (*WORKERS, "naive"):
             self.stage.start(name)
 
-    def _dead(self) -> list[str]:
-        # A dead worker's leader follows it, but takes its time.
-        return [name for name in (*WORKERS, "naive") if len(self.stage.pids(name)) < (1 if name == "naive" else 2)]
+    def _dead(self, *names: str) -> list[str]:
+        # A worker is a process and its leader, who follows it but takes its time.
+        return [name for name in names if len(self.stage.pids(name)) < (2 if name in WORKERS else 1)]
 
 
 class StoppedPastTheLease(Fault):
@@ -139,7 +143,8 @@ class RedisKilled(Fault):
     holds_seconds = 0.2
 
     def strike(self) -> int:
-        time.sleep(self.random.uniform(0, 0.3))
+        self.workload.send_shuffled(actions=8, copies=1)
+        time.sleep(self.random.uniform(0, 0.05))
         self.stage.servers.kill_redis()
         return 1
 
@@ -167,7 +172,8 @@ class RedisEmptied(Fault):
     unit = "flushes"
 
     def strike(self) -> int:
-        time.sleep(self.random.uniform(0, 0.3))
+        self.workload.send_shuffled(actions=8, copies=1)
+        time.sleep(self.random.uniform(0, 0.05))
         self.stage.client.flushall()
         return 1
 
@@ -182,6 +188,7 @@ class RedisFull(Fault):
     holds_seconds = 1.5
 
     def strike(self) -> int:
+        self.workload.send_shuffled(actions=8, copies=1)
         self.stage.client.config_set("maxmemory", "1")
         return 1
 
@@ -243,10 +250,13 @@ class Deadlocked(Fault):
 
     name = "deadlocks"
     unit = "deadlocks"
-    holds_seconds = 3
+    holds_seconds = 2
+
+    _LOCKED = 12
 
     def strike(self) -> int:
-        self.stage.rows("select pg_stat_force_next_flush()")
+        self.stage.conn.execute("alter system set deadlock_timeout = '20ms'")
+        self.stage.conn.execute("select pg_reload_conf()")
         self._before = self._count()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._lock_in_the_wrong_order)
@@ -259,20 +269,20 @@ class Deadlocked(Fault):
         return self._count() - self._before
 
     def _count(self) -> int:
-        (row,) = self.stage.rows("select deadlocks from pg_stat_database where datname = current_database()")
-        return int(row["deadlocks"])
+        return (self.stage.data / "log" / "postgres.log").read_text(errors="replace").count("deadlock detected")
 
     def _lock_in_the_wrong_order(self) -> None:
         with psycopg.connect(self.stage.database_url, autocommit=True) as conn:
-            conn.execute("set deadlock_timeout = '10min'; set search_path = ops_approval")
+            conn.execute("set deadlock_timeout = '10min'")
+            conn.execute("set search_path = ops_approval")
             while not self._stopping.is_set():
-                newest = "select id from actions where status <> 'executed' order by created_at desc limit 12"
-                ids = sorted((row[0] for row in conn.execute(newest).fetchall()), reverse=True)
+                newest = "select id from actions order by created_at desc limit %s"
+                ids = sorted((row[0] for row in conn.execute(newest, [self._LOCKED]).fetchall()), reverse=True)
+                self.workload.send_again(ids)
                 with conn.transaction():
                     for action_id in ids:
                         conn.execute("select from actions where id = %s for update", [action_id])
-                        time.sleep(0.01)
-                time.sleep(0.05)
+                        time.sleep(0.005)
 
 
 class NotSerializable(Fault):
@@ -341,19 +351,27 @@ class DiskFull(Fault):
     """No space left where both servers write."""
 
     name = "disk full"
+    unit = "errors"
     needs: ClassVar = {"on_small_disk": True}
     holds_seconds = 3
 
     def strike(self) -> int:
+        self._before = self._count()
         with suppress(OSError), (self.stage.data / "ballast").open("wb", buffering=0) as ballast:
             while True:
                 ballast.write(b"\0" * 65_536)
-        return 1
+        with suppress(psycopg.Error):
+            self.stage.rows("select pg_switch_wal()")  # the next segment has no room
+        return 0
 
     def heal(self) -> int:
         (self.stage.data / "ballast").unlink()
         assert wait_until(self._servers_run, 60), "the servers did not come back"
-        return 0
+        return self._count() - self._before
+
+    def _count(self) -> int:
+        logs = (self.stage.data / "log").glob("*.log")
+        return sum(log.read_text(errors="replace").count("No space left on device") for log in logs)
 
     def _servers_run(self) -> bool:
         try:

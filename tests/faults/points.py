@@ -20,7 +20,7 @@ from workers.queue import Doorbell
 POINTS: dict[str, tuple[Any, str, bool]] = {
     "before the attempt": (due, "draw_token", True),
     "before the call": (HttpHandler, "call", False),
-    "in the call": (http._Wire, "trace", True),  # at any of the steps that the transport reports
+    "in the call": (http._Wire, "trace", True),  # at one of the steps that the transport reports
     "after the call": (HttpHandler, "call", True),
     "before the asking": (execution, "ask", False),
     "after the asking": (execution, "ask", True),

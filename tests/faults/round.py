@@ -24,6 +24,7 @@ class Result:
     strikes: int
     struck: int = 0
     messages: int = 0
+    resent: int = 0
     recovery_seconds: list[float] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
 
@@ -51,7 +52,7 @@ def play(fault_type: type[Fault], seed: int, strikes: int) -> Result:
         fault.end()
         drain(workload)
         stage.stop()
-        result.messages = workload.messages_sent
+        result.messages, result.resent = workload.messages_sent, workload.resent
         result.verdict = judge(workload)
     return result
 

@@ -159,7 +159,7 @@ class Stage:
         }
         if self.at_named_points and name != "scheduler":
             env["FAULTS_POINT"] = self.random.choice(sorted(POINTS)) if name in WORKERS else "after the call"
-            env["FAULTS_COUNTDOWN"] = str(self.random.randrange(12))
+            env["FAULTS_COUNTDOWN"] = str(self.random.randrange(6))
         if self.clock_seconds:
             env["FAULTS_CLOCK_SECONDS"] = str(self.clock_seconds * (-1 if name == WORKERS[1] else 1))
         return env

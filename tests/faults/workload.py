@@ -38,6 +38,7 @@ class Workload:
     numbers: dict[UUID, int] = field(default_factory=dict)
     naive_ids: list[str] = field(default_factory=list)
     messages_sent: int = 0
+    resent: int = 0
 
     def __post_init__(self) -> None:
         self._sira = Producer(self.stage.client, KEYS["sira"])
@@ -82,7 +83,7 @@ class Workload:
         return self._tooling.sign(CastVote.model_validate(body), jti=f"{action_id} {voter}")
 
     def _kept(self, tickets: list[Ticket]) -> list[Ticket]:
-        self.tickets = self.tickets | {ticket.content_sha256: ticket for ticket in tickets}
+        self.tickets |= {ticket.content_sha256: ticket for ticket in tickets}
         return tickets
 
     def send(self, tickets: list[Ticket]) -> None:
@@ -91,6 +92,12 @@ class Workload:
         with suppress(redis.RedisError):
             enqueue(self.stage.client, [ticket.token for ticket in tickets])
         self.approve_naive(self.naive_ids[-1:])
+
+    def send_again(self, action_ids: list[UUID]) -> None:
+        """Send everything that concerns these actions once more, as a producer that is unsure does."""
+        tokens = [ticket.token for ticket in list(self.tickets.values()) if ticket.action_id in action_ids]
+        enqueue(self.stage.client, tokens)
+        self.messages_sent += len(tokens)
 
     def send_shuffled(self, actions: int, copies: int) -> int:
         """Send the messages of many actions several times each, in any order, some of them put off; how many."""
@@ -135,8 +142,9 @@ class Workload:
     def resend(self) -> int:
         """Send again what has no receipt, as producers do; how many messages that were."""
         outcomes = self.outcomes()
-        missing = [ticket.token for sha, ticket in self.tickets.items() if sha not in outcomes]
+        missing = [ticket.token for sha, ticket in list(self.tickets.items()) if sha not in outcomes]
         enqueue(self.stage.client, missing)
+        self.resent += len(missing)
         return len(missing)
 
     def ask_to_execute(self) -> None:
