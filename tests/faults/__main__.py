@@ -11,6 +11,7 @@ import random
 import statistics
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.round import Result, play
@@ -49,9 +50,10 @@ def main() -> int:
     chosen = [fault for fault in FAULTS if given.only in fault.name]
     results: list[Result] = []
     failed = False
-    for fault in chosen:
-        for number in range(given.rounds or LONG.get(fault.name, ROUNDS)):
-            failed |= not _played(fault, given.seed + number, given.strikes, results)
+    with suppress(KeyboardInterrupt):  # what was played until then is told
+        for fault in chosen:
+            for number in range(given.rounds or LONG.get(fault.name, ROUNDS)):
+                failed |= not _played(fault, given.seed + number, given.strikes, results)
     say(table(results))
     return 1 if failed or not chosen else 0
 
