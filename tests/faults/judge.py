@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import psycopg
 import redis
 
-from db import invariants
 from tests.faults.stage import Stage
 from tests.faults.workload import SETTLED, Workload
+from workers import invariants
 
 DRAIN_SECONDS = 120
 LOOK_SECONDS = 0.3
@@ -81,7 +81,11 @@ def judge(workload: Workload) -> Verdict:
     verdict.lost_votes = len((without & workload.votes) | unheard)
     _compare_effects(stage, verdict)
     verdict.naive_doubled = sum(count > 1 for count in stage.naive.effects().values())
-    verdict.wrong += [f"{broken.invariant.name}: {broken.violations}" for broken in invariants.broken(stage.conn)]
+    verdict.wrong += [
+        f"{broken.invariant.name}: {broken.violations}"
+        for _, broken in invariants.check(stage.conn)
+        if broken is not None
+    ]
     if verdict.lost_messages or verdict.lost_votes:
         verdict.wrong.append(f"{verdict.lost_messages} messages and {verdict.lost_votes} votes are lost")
     return verdict

@@ -45,17 +45,15 @@ class Ledger:
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.faults.ledger", str(self._file)]
         command += ["--deduplicate"] * self._deduplicate
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
-        assert self._process.stdout is not None
         self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
+        self._process.communicate()
 
 
 class _Service(ThreadingHTTPServer):
@@ -135,7 +133,8 @@ def main() -> None:
     given = parser.parse_args()
     with given.file.open("ab") as file, _Service(file, deduplicate=given.deduplicate) as service:
         print(f"http://127.0.0.1:{service.server_address[1]}", flush=True)
-        service.serve_forever()
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        sys.stdin.read()  # until whoever started it is gone
 
 
 if __name__ == "__main__":
