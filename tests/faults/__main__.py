@@ -17,7 +17,7 @@ from tests.faults.faults import FAULTS, Fault
 from tests.faults.round import Result, play
 
 LONG = {
-    "kill -9 at random": 20,
+    "kill -9 at random": 15,
     "kill -9 at named points": 20,
     "Postgres stop -m immediate": 8,
     "duplicated, reordered, delayed": 10,

@@ -24,6 +24,8 @@ class Fault:
     unit: ClassVar[str] = "strikes"
     needs: ClassVar[dict[str, bool]] = {}
     holds_seconds: ClassVar[float] = 0.0
+    redis_forgets: ClassVar[bool] = False
+    """Whether messages may be gone that Redis had taken."""
     control_doubles: ClassVar[bool] = False
     """Whether the control is sure to double an effect."""
 
@@ -45,23 +47,24 @@ class Fault:
 
 
 class KilledAtRandom(Fault):
-    """kill -9 of any process of the engine, at any moment, and of the naive executor."""
+    """kill -9 of some processes of the engine, at any moment, and of the naive executor."""
 
     name = "kill -9 at random"
     unit = "kills"
 
     def strike(self) -> int:
         time.sleep(self.random.uniform(0, 0.5))
-        self._struck = self.random.choice([*WORKERS, *WORKERS, "scheduler"])
-        if not (pids := self.stage.pids(self._struck)):
-            return 0
-        os.kill(self.random.choice(pids), signal.SIGKILL)
+        self._struck = self.random.sample([*WORKERS, "scheduler"], self.random.randint(1, 3))
+        victims = [self.random.choice(pids) for name in self._struck if (pids := self.stage.pids(name))]
+        for pid in victims:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.stage.kill("naive")
-        return 1
+        return len(victims)
 
     def heal(self) -> int:
-        self.stage.start(self._struck)
-        self.stage.start("naive")
+        for name in [*self._struck, "naive"]:
+            self.stage.start(name)
         return 0
 
 
@@ -157,6 +160,7 @@ class RedisTailCut(RedisKilled):
     """kill -9 of Redis, and the end of its file is gone: what it had accepted last is lost."""
 
     name = "Redis kill -9, AOF tail cut"
+    redis_forgets = True
 
     def strike(self) -> int:
         struck = super().strike()
@@ -170,6 +174,7 @@ class RedisEmptied(Fault):
 
     name = "Redis FLUSHALL"
     unit = "flushes"
+    redis_forgets = True
 
     def strike(self) -> int:
         self.workload.send_shuffled(actions=8, copies=1)

@@ -54,7 +54,7 @@ def _look(workload: Workload) -> str:
     """What is still to be waited for; nothing when all is at rest."""
     stage = workload.stage
     try:
-        missing = 0 if stage.client.llen("dramatiq:messages") else workload.resend()
+        missing = workload.waiting() + workload.resend()
         workload.ask_to_execute()
         stage.conn.execute(_HASTEN)
         unsettled = sum(outcome not in SETTLED for outcome in workload.outcomes().values())
@@ -68,8 +68,8 @@ def _look(workload: Workload) -> str:
     return ""
 
 
-def judge(workload: Workload) -> Verdict:
-    """Compare database and ledgers; nothing may be at work any more."""
+def judge(workload: Workload, *, redis_forgets: bool) -> Verdict:
+    """Compare database and ledgers; nothing may be at work any more. `redis_forgets` if the fault makes it lose messages."""
     stage, verdict = workload.stage, Verdict(actions=len(workload.numbers))
     outcomes = workload.outcomes()
     without = workload.tickets.keys() - outcomes.keys()
@@ -86,6 +86,8 @@ def judge(workload: Workload) -> Verdict:
         for _, broken in invariants.check(stage.conn)
         if broken is not None
     ]
+    if workload.vanished and not redis_forgets:
+        verdict.wrong.append(f"{workload.vanished} messages were let go of before they had a receipt")
     if verdict.lost_messages or verdict.lost_votes:
         verdict.wrong.append(f"{verdict.lost_messages} messages and {verdict.lost_votes} votes are lost")
     return verdict

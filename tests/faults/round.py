@@ -53,7 +53,7 @@ def play(fault_type: type[Fault], seed: int, strikes: int) -> Result:
         drain(workload)
         stage.stop()
         result.messages, result.resent = workload.messages_sent, workload.resent
-        result.verdict = judge(workload)
+        result.verdict = judge(workload, redis_forgets=fault.redis_forgets)
     return result
 
 

@@ -19,7 +19,7 @@ from tests.faults import naive
 from tests.faults.stage import Stage
 from tests.world import KEYS
 from workers.producer import Producer, Ticket
-from workers.queue import enqueue, received
+from workers.queue import MESSAGES, enqueue, received
 
 TYPES = ("REPEATED", "ASKED", "ONCE")
 VOTERS = ("finance-user-1", "finance-user-2", "finance-user-3", "finance-user-4")
@@ -39,8 +39,11 @@ class Workload:
     naive_ids: list[str] = field(default_factory=list)
     messages_sent: int = 0
     resent: int = 0
+    vanished: int = 0
+    """How many messages Redis took that were gone from it without a receipt."""
 
     def __post_init__(self) -> None:
+        self._taken: set[bytes] = set()
         self._sira = Producer(self.stage.client, KEYS["sira"])
         self._tooling = Producer(self.stage.client, KEYS["ops-tooling"])
         self._asked: set[UUID] = set()
@@ -91,6 +94,7 @@ class Workload:
         self.messages_sent += len(tickets)
         with suppress(redis.RedisError):
             enqueue(self.stage.client, [ticket.token for ticket in tickets])
+            self._taken |= {ticket.content_sha256 for ticket in tickets}
         self.approve_naive(self.naive_ids[-1:])
 
     def send_again(self, action_ids: list[UUID]) -> None:
@@ -101,12 +105,14 @@ class Workload:
 
     def send_shuffled(self, actions: int, copies: int) -> int:
         """Send the messages of many actions several times each, in any order, some of them put off; how many."""
-        tokens = [ticket.token for _ in range(actions) for ticket in self.action() for _ in range(copies)]
+        tickets = [ticket for _ in range(actions) for ticket in self.action()]
+        tokens = [ticket.token for ticket in tickets] * copies
         random.Random(f"{self.seed} {len(self.numbers)}").shuffle(tokens)
         put_off, at_once = tokens[: len(tokens) // 20], tokens[len(tokens) // 20 :]
         enqueue(self.stage.client, at_once)
         for token in put_off:
             self.stage.broker.enqueue(received(token), delay=100)
+        self._taken |= {ticket.content_sha256 for ticket in tickets}
         self.messages_sent += len(tokens)
         self.approve_naive(self.naive_ids[-actions:] * copies)
         return len(tokens)
@@ -140,12 +146,21 @@ class Workload:
         return sum(outcomes.get(sha) != outcome for sha, outcome in self._seen.items())
 
     def resend(self) -> int:
-        """Send again what has no receipt, as producers do; how many messages that were."""
+        """Send again what has no receipt and does not wait in the queue, as producers do; how many messages that were."""
+        taken = frozenset(self._taken)  # before the look at the queue, which they are in from then until their commit
+        if self.waiting():
+            return 0
         outcomes = self.outcomes()
-        missing = [ticket.token for sha, ticket in list(self.tickets.items()) if sha not in outcomes]
-        enqueue(self.stage.client, missing)
+        missing = {sha: ticket.token for sha, ticket in list(self.tickets.items()) if sha not in outcomes}
+        self.vanished += len(missing.keys() & taken)
+        enqueue(self.stage.client, list(missing.values()))
         self.resent += len(missing)
         return len(missing)
+
+    def waiting(self) -> int:
+        """How many messages wait in the queue, and for their time."""
+        lists = (f"dramatiq:{MESSAGES}", f"dramatiq:{MESSAGES}.DQ")
+        return sum([self.stage.client.llen(name) for name in lists])
 
     def ask_to_execute(self) -> None:
         """A person asks for what is approved and does not execute itself."""
