@@ -13,7 +13,8 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.fault import Fault
+from tests.faults.faults import FAULTS
 from tests.faults.round import Result, play
 
 LONG = {

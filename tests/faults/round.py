@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import psycopg
 import redis
 
-from tests.faults.faults import Fault
+from tests.faults.fault import Fault
 from tests.faults.judge import Verdict, drain, judge
 from tests.faults.stage import Stage
 from tests.faults.workload import Workload

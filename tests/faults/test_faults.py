@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.fault import Fault
+from tests.faults.faults import FAULTS
 from tests.faults.round import play
 
 SEED = 1
