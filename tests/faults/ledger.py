@@ -45,7 +45,13 @@ class Ledger:
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.faults.ledger", str(self._file)]
         command += ["--deduplicate"] * self._deduplicate
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # what interrupts the harness in a terminal is not for it
+        )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
         return self
