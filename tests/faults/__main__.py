@@ -63,7 +63,7 @@ def _played(fault: type[Fault], seed: int, strikes: int, results: list[Result]) 
     """Play a round and tell how it went; whether it went well."""
     again = f"make faults ARGS=\"--only '{fault.name}' --seed {seed} --rounds 1 --strikes {strikes}\""
     try:
-        result = play(fault, seed, strikes)
+        (result,) = play([fault], seed, strikes)
     except PermissionError as error:
         say(f"{fault.name}: skipped, {error}")
         return True

@@ -7,7 +7,10 @@ from tests.faults.workload import Workload
 
 
 class Fault:
-    """One kind of trouble; each strike draws from the round's seed. `needs` is how the stage must be set up for it, `holds_seconds` how long it lasts."""
+    """One kind of trouble; each strike draws from the round's seed.
+
+    `needs` is how the stage must be set up for it, `holds_seconds` how long it lasts.
+    """
 
     name: ClassVar[str]
     unit: ClassVar[str] = "strikes"

@@ -1,6 +1,7 @@
-"""One round: a seed, a fault, strikes while everything works, then the verdict."""
+"""One round: a seed, faults, strikes while everything works, then the verdict."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -29,32 +30,39 @@ class Result:
     verdict: Verdict = field(default_factory=Verdict)
 
 
-def play(fault_type: type[Fault], seed: int, strikes: int) -> Result:
-    """Play a round; the same arguments do the same harm to the same work, at moments that are the machine's.
+def play(fault_types: Sequence[type[Fault]], seed: int, strikes: int) -> list[Result]:
+    """Play faults that need the same stage one after the other, then judge once: every result has the one verdict.
 
-    Raises TimeoutError when the stage does not recover or does not come to rest, PermissionError when it cannot be set up here.
+    The same arguments do the same harm to the same work, at moments that are the machine's. Raises TimeoutError when the
+    stage does not recover or does not come to rest, PermissionError when it cannot be set up here.
     """
-    result = Result(fault_type, seed, strikes)
-    with Stage(seed, **fault_type.needs) as stage:
+    results = [Result(fault_type, seed, strikes) for fault_type in fault_types]
+    with Stage(seed, **fault_types[0].needs) as stage:
         workload = Workload(stage, seed)
-        fault = fault_type(stage, workload)
         _recovered(workload)  # begin when everything is up
         workload.start()
         try:
-            for _ in range(strikes):
-                workload.note_receipts()
-                result.struck += fault.strike()
-                time.sleep(fault.holds_seconds)
-                result.struck += fault.heal()
-                result.recovery_seconds.append(_recovered(workload))
+            for result in results:
+                _strike(result, workload)
         finally:
             workload.stop()
-        fault.end()
         drain(workload)
         stage.stop()
-        result.messages, result.resent = workload.messages_sent, workload.resent
-        result.verdict = judge(workload, redis_forgets=fault.redis_forgets)
-    return result
+        verdict = judge(workload, redis_forgets=fault_types[0].redis_forgets)
+    for result in results:
+        result.messages, result.resent, result.verdict = workload.messages_sent, workload.resent, verdict
+    return results
+
+
+def _strike(result: Result, workload: Workload) -> None:
+    fault = result.fault(workload.stage, workload)
+    for _ in range(result.strikes):
+        workload.note_receipts()
+        result.struck += fault.strike()
+        time.sleep(fault.holds_seconds)
+        result.struck += fault.heal()
+        result.recovery_seconds.append(_recovered(workload))
+    fault.end()
 
 
 def _recovered(workload: Workload) -> float:
