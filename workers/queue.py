@@ -5,6 +5,7 @@ Producers put ordinary dramatiq messages for the actor `receive(token)` there.
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, cast
@@ -81,19 +82,22 @@ def ring(broker: dramatiq.Broker, actor_name: str, *args: str) -> None:
 
 
 # A producer may have asked for a delay, or the stock actor may have put a message off; nobody else reads that queue.
+# Here and below what adds comes before what removes: a Redis without memory refuses the one and not the other.
 _RECALL = """
-local id = redis.call('LPOP', KEYS[1])
+local id = redis.call('LINDEX', KEYS[1], 0)
 while id do
     local body = redis.call('HGET', KEYS[2], id)
     if body then redis.call('HSET', KEYS[4], id, body) end
-    redis.call('HDEL', KEYS[2], id)
     redis.call('RPUSH', KEYS[3], id)
-    id = redis.call('LPOP', KEYS[1])
+    redis.call('HDEL', KEYS[2], id)
+    redis.call('LPOP', KEYS[1])
+    id = redis.call('LINDEX', KEYS[1], 0)
 end
 """
 
 _SET_ASIDE = """
-if redis.call('LREM', KEYS[1], 1, ARGV[1]) > 0 then redis.call('RPUSH', KEYS[1], ARGV[1]) end
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('LREM', KEYS[1], 1, ARGV[1])
 """
 
 
@@ -146,7 +150,8 @@ class Doorbell:
 
     def recall_delayed(self) -> None:
         """Put messages that were to be delivered later at the end of the queue; a vote has no use for waiting."""
-        self._recall(keys=[_DELAYED, f"{_DELAYED}.msgs", _LIST, _BODIES])
+        with suppress(redis.OutOfMemoryError):  # they stay delayed until there is room
+            self._recall(keys=[_DELAYED, f"{_DELAYED}.msgs", _LIST, _BODIES])
 
     def set_aside(self, entry: Entry) -> None:
         """Move an entry to the end, so that those behind it come first."""

@@ -9,7 +9,7 @@ import redis
 
 from tests.world import Installation, top_up, wait_for
 from workers.ingest import Ingest
-from workers.queue import Doorbell
+from workers.queue import Doorbell, received
 
 
 @pytest.fixture
@@ -33,6 +33,27 @@ def test_a_full_redis_is_emptied(full: Installation) -> None:
         ingest.stopping.set()
         thread.join()
     assert full.count("applied") == 5
+
+
+def test_nothing_is_lost_of_what_a_full_redis_cannot_move(installation: Installation) -> None:
+    doorbell = Doorbell(installation.client)
+    installation.broker.declare_queue("messages")
+    late = installation.producer("sira").sign(top_up("late"))
+    installation.broker.enqueue(received(late.token), delay=3_600_000)
+    now = installation.producer("sira").send(top_up("now"))
+    (entry,) = doorbell.peek(10)
+    installation.client.config_set("maxmemory", "1")
+    try:
+        doorbell.recall_delayed()
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            doorbell.set_aside(entry)
+    finally:
+        installation.client.config_set("maxmemory", "0")
+    doorbell.set_aside(entry)
+    doorbell.recall_delayed()
+    installation.drain()
+    assert installation.answers(now, late) == ["applied", "applied"]
+    assert installation.queued() == 0
 
 
 def test_a_full_redis_without_messages_is_waited_at(full: Installation) -> None:
