@@ -171,7 +171,8 @@ def renew(world: World, renewed: AttemptRenewed) -> Receipt | Refusal:
 def found(world: World, told: OutcomeFound) -> Receipt | Refusal:
     """Write down what a service says became of a call of which nobody knew.
 
-    That it did not happen is believed only once the call can no longer be on its way.
+    That it did not happen is believed only once the call can no longer be on its way. Of an attempt that has said what it
+    came to nothing can be found out, even where an earlier one leaves the action's outcome unknown.
     """
     action = world.actions.get(told.action_id)
     if action is None:
@@ -179,6 +180,8 @@ def found(world: World, told: OutcomeFound) -> Receipt | Refusal:
     if action.status is not Status.OUTCOME_UNKNOWN or action.last_token != told.token:
         return Refusal(Code.STALE_TOKEN)
     attempt = outcomes.last_attempt(world, action)
+    if attempt.state is not AttemptState.UNKNOWN:
+        return Refusal(Code.STALE_TOKEN)
     if isinstance(told.outcome, Unknown):
         outcomes.ask_again(world, action, attempt, told.outcome.reason)
         return Receipt(MessageOutcome.APPLIED, "The service is asked again later.", action_id=action.id)

@@ -109,6 +109,18 @@ def test_that_it_happened_is_believed_at_once() -> None:
     assert engine.status(engine.id) == "executed"
 
 
+@pytest.mark.parametrize("said", [Retry("busy"), Rejected("no")])
+def test_an_attempt_that_said_what_it_came_to_is_not_found_to_be_something_else(said: Outcome) -> None:
+    engine = Called("deduplicates", max_attempts=2)
+    engine.finish(engine.id, 1, Unknown("connection lost"))
+    engine.wait(engine.next_try() or 0)
+    engine.start(engine.id, 2)
+    engine.finish(engine.id, 2, said)
+    assert engine.status(engine.id) == "outcome_unknown"  # because of the first
+    assert engine.found(Done(), token=2) == "stale_token"
+    assert engine.state(2) == ("retry" if isinstance(said, Retry) else "rejected")
+
+
 def test_a_service_that_does_not_know_is_asked_again_ever_more_rarely() -> None:
     engine = Called("queryable")
     engine.finish(engine.id, 1, Unknown("connection lost"))
