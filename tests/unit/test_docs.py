@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.main import get_command
 
 from db.invariants import load
 from workers.cli.main import app
+from workers.handlers import http
 from workers.invariants import LOOKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -63,3 +65,18 @@ def test_every_invariant_is_listed_with_checks_and_tests_that_exist() -> None:
     assert set(re.findall(r"\[(\d\d_\w+)\]\(", page)) == known
     for name, path in re.findall(r"\[(test_\w+)\]\(\.\./([^)]+)\)", page):
         assert f"\ndef {name}(" in (ROOT / path).read_text(), f"{path} has no {name}"
+
+
+def test_every_status_of_an_answer_means_what_the_page_about_execution_says() -> None:
+    page = (ROOT / "docs" / "execution.md").read_text()
+    said: dict[int, str] = {}
+    for answer, outcome in re.findall(r"^\| (\d[^|]+) \| (\w+) \|", page, re.MULTILINE):
+        if "more than" in answer:
+            continue
+        for first, last in re.findall(r"(\d{3})(?: to (\d{3})| and above)?", answer.replace(" and above", " to 599")):
+            for status in range(int(first), int(last or first) + 1):
+                said.setdefault(status, outcome)  # the ranges come after what is said of single ones
+    assert set(said) == set(range(200, 600))
+    for status, outcome in said.items():
+        meant = http._outcome(httpx.Response(status), b"", whole=True)
+        assert type(meant).__name__.lower() == outcome, status
