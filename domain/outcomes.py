@@ -58,9 +58,10 @@ def resolve(world: World, action: Action, by: Action, found: Status) -> Action:
 
     `by` is the action that they agreed to. Of attempts of which nobody knew, it is known now.
     """
-    unknown = [item for item in world.attempts[action.id].values() if item.state is AttemptState.UNKNOWN]
-    if found is Status.EXECUTED:
-        return _executed(world, action, last_attempt(world, action), by.params.get("result", {}), by)
+    attempts = sorted(world.attempts[action.id].values(), key=lambda item: item.number)
+    unknown = [item for item in attempts if item.state is AttemptState.UNKNOWN]
+    if found is Status.EXECUTED:  # by the last attempt that can have done it; later ones certainly did not
+        return _executed(world, action, unknown[-1], by.params.get("result", {}), by)
     state = AttemptState.REJECTED if found is Status.FAILED else AttemptState.RETRY
     for attempt in unknown:
         _close(world, attempt, state, by.params["reason"])
@@ -95,7 +96,7 @@ def _executed(
     world: World, action: Action, attempt: Attempt, result: dict[str, Any], by: Action | None = None
 ) -> Action:
     _close(world, attempt, AttemptState.SUCCEEDED, None)
-    data = _of(attempt, by) | {"result": result}
+    data = _of(last_attempt(world, action), by) | {"result": result}
     changes: dict[str, Any] = {"executed_at": world.now, "result": result, "error": None, "next_attempt_at": None}
     return world.note(
         action, EventName.EXECUTED, _actor(action, by), data, status=Status.EXECUTED, due_at=None, **changes

@@ -107,6 +107,21 @@ def test_an_unknown_outcome_is_settled_as_people_found_it(found: str, status: st
         assert engine.try_at(action) == "applied"
 
 
+def test_what_happened_in_an_earlier_attempt_is_settled_as_that_attempts_doing() -> None:
+    engine = Company(guarantee="deduplicates", max_attempts=2)
+    action = engine.approved()
+    engine.ask_to_execute(action)
+    for outcome in (Unknown("timeout"), Rejected("the key is in use")):
+        engine.wait(60)
+        engine.try_at(action)
+        engine.finish(action, engine._token, outcome)
+    assert engine.status(action) == "outcome_unknown"
+    engine.do("RESOLVE_OUTCOME", action, outcome="executed", result={"balance": 5})
+    assert engine.status(action) == "executed"
+    assert [item.state.value for item in engine.world.attempts[action].values()] == ["succeeded", "rejected"]
+    assert engine.action(action).result == {"balance": 5}
+
+
 def test_that_nothing_happened_is_not_said_while_it_may_still_happen() -> None:
     engine = Company(timeout_seconds=300)
     action = engine.ended(*UNKNOWN)
