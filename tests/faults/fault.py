@@ -1,12 +1,13 @@
 """What a fault is: something that is done to a stage while it works, and healed."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from tests.faults.stage import Stage
 from tests.faults.workload import Workload
 
 
-class Fault:
+class Fault(ABC):
     """One kind of trouble; each strike draws from the round's seed.
 
     `needs` is how the stage must be set up for it, `holds_seconds` how long it lasts.
@@ -26,13 +27,13 @@ class Fault:
         self.workload = workload
         self.random = stage.random
 
+    @abstractmethod
     def strike(self) -> int:
         """Do harm once; how much, counted in `unit`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def heal(self) -> int:
         """Have everything run that should run; how much harm was done since `strike`."""
-        raise NotImplementedError
 
-    def end(self) -> None:
+    def end(self) -> None:  # noqa: B027 - most leave nothing
         """Leave nothing behind that could strike again; there will be no strike more."""
