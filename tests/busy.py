@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from db import due
-from domain.executing import AttemptFinished, AttemptStarted, OutcomeFound
+from domain.executing import AttemptFinished, AttemptStarted, OutcomeFound, Perform
 from domain.lifecycle import Status
+from domain.messages import CancelAction, CreateAction
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from tests import world
 from tests.world import Installation, top_up
@@ -57,8 +58,42 @@ def fill(installation: Installation) -> None:
     attempt(installation, found, [Unknown("lost")])
     for outcome in (Retry("it did not happen"), Done()):
         call_again(installation, found, outcome)
+    _take_back(installation)
+    _settle(installation)
     _wait_for_people(installation)
     _nonsense(installation)
+
+
+def _take_back(installation: Installation) -> None:
+    """One action that its creator cancels, and one that an admin does."""
+    for issuer, person in (("sira", "sira-system"), ("ops-tooling", "ops-admin-1")):
+        body = CancelAction(action_id=create(installation), cancelled_by=person, reason="a mistake")
+        assert installation.tell(issuer, body)[0].outcome == "applied"
+
+
+def _settle(installation: Installation) -> None:
+    """Have people try a failed action again, and say of two calls what became of them."""
+    for kind, outcome, params in (
+        ("RETRY", Rejected("no"), {}),
+        ("RESOLVE_OUTCOME", Unknown("lost"), {"outcome": "executed", "result": {"ok": True}}),
+        ("ROLL_BACK", Done({"ok": True}), {}),
+    ):
+        subject = approved(installation, "BLIND")
+        attempt(installation, subject, [outcome])
+        body = {
+            "origin": "ops_ui",
+            "action_type": kind,
+            "params": {"action_id": str(subject), "reason": "looked into"} | params,
+            "created_by": "finance-user-3",
+        }
+        (asked,) = installation.tell("ops-tooling", CreateAction.model_validate(body))
+        assert asked.action_id is not None, asked
+        for person in ("ops-admin-1", "ops-admin-2"):
+            assert installation.vote(asked.action_id, person).outcome == "applied"
+        assert installation.ask_to_execute(asked.action_id, "finance-user-4").outcome == "applied"
+        token = due.draw_token(installation.owner)
+        for given in (AttemptStarted(asked.action_id, token, "busy"), Perform(asked.action_id, token)):
+            assert installation.applier.apply([given]).receipts[0].outcome == "applied"
 
 
 def create(installation: Installation, action_type: str = "ADJUST_FLOAT", **params: str) -> UUID:
