@@ -140,10 +140,10 @@ def test_a_database_without_a_schema_is_told_to_be_initialised(installation: Ins
 
 def test_a_login_that_cannot_take_on_the_workers_role_is_found_out(installation: Installation) -> None:
     url = installation.settings.database_url.replace("ops_owner@", "stranger@")
-    installation.owner.execute("create role stranger login")
+    installation.owner.execute("create role stranger login noinherit")
     try:
         assert troubles(look(installation, database_url=url)) == {Check.ROLE}
-        installation.owner.execute("grant ops_worker to stranger with inherit false")
+        installation.owner.execute("grant ops_worker to stranger")
         assert not troubles(look(installation, database_url=url))
     finally:
         installation.owner.execute("drop role stranger")
