@@ -1,7 +1,7 @@
 """What producers say and what the engine answers: message bodies, messages, receipts.
 
 The bodies have the fields of the spec's examples, under the same names. A message is what a verified envelope carries; a
-receipt is the one answer that a message ever gets.
+receipt is the answer to a message; one that is parked, dead or in quarantine may still get another.
 """
 
 import json

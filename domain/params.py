@@ -65,10 +65,9 @@ def _size(part: Any, definitions: dict[str, Any], within: tuple[str, ...]) -> in
                 if keyword in _ELSEWHERE and isinstance(value, str):
                     raise ValueError(f"params_schema: {keyword} is not taken here; use $ref and $defs")
                 if keyword == "$ref" and isinstance(value, str):
-                    value, within = _definition(value, definitions, within), (*within, value)  # noqa: PLW2901 - what it leads to
-                elif keyword == "$defs" and part.get("$defs") is definitions:
-                    continue  # looked at where they are referred to
-                size += _size(value, definitions, within)
+                    size += _size(_definition(value, definitions, within), definitions, (*within, value))
+                elif value is not definitions:  # which are looked at where they are referred to
+                    size += _size(value, definitions, within)
         case list():
             size = sum(_size(item, definitions, within) for item in part)
         case _:

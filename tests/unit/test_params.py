@@ -80,6 +80,7 @@ def test_definitions_beside_a_schema_can_be_referred_to_again_and_again() -> Non
         {"$defs": {"amount": {"type": "integer"}}, "properties": {"a": amount, "b": {"items": amount}}}
     )
     assert schema.problems({"a": 1, "b": [1, 2]}) == []
+    ParamsSchema({"$defs": {"any": {}}, "$ref": "#/$defs/any", "properties": {"a": {"$ref": "#/$defs/any"}}})
     assert len(schema.problems({"a": "x", "b": [1, "y"]})) == 2
 
 
