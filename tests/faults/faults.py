@@ -8,7 +8,14 @@ from tests.faults.postgres_faults import (
     NotSerializable,
     PostgresStopped,
 )
-from tests.faults.process_faults import AnswersLost, ClockSkewed, KilledAtPoints, KilledAtRandom, StoppedPastTheLease
+from tests.faults.process_faults import (
+    AnswersLost,
+    ClockSkewed,
+    KilledAtPoints,
+    KilledAtRandom,
+    ServicesKilled,
+    StoppedPastTheLease,
+)
 from tests.faults.redis_faults import DiskFull, RedisEmptied, RedisFull, RedisKilled, RedisTailCut, Shuffled
 
 FAULTS: tuple[type[Fault], ...] = (
@@ -28,4 +35,5 @@ FAULTS: tuple[type[Fault], ...] = (
     ClockSkewed,
     DiskFull,
     AnswersLost,
+    ServicesKilled,
 )

@@ -12,6 +12,7 @@ from workers import invariants
 
 DRAIN_SECONDS = 120
 LOOK_SECONDS = 0.3
+SERVICE_OF = {"REPEATED": "keyed", "ASKED": "asked", "ONCE": "plain"}
 
 # A pause before a retry or the next asking is nobody's decision; the end of a lease is left alone.
 _HASTEN = """
@@ -57,14 +58,16 @@ def _look(workload: Workload) -> str:
         missing = workload.waiting() + workload.resend()
         workload.ask_to_execute()
         stage.conn.execute(_HASTEN)
-        unsettled = sum(outcome not in SETTLED for outcome in workload.outcomes().values())
+        outcomes = workload.outcomes()
+        unsettled = [what for sha in workload.tickets if (what := outcomes.get(sha, "missing")) not in SETTLED]
         moving = stage.rows(_MOVING)
         naive = stage.rows("select from public.naive where status = 'approved'")
     except (psycopg.Error, redis.RedisError) as error:
         return type(error).__name__
     if missing or unsettled or moving or naive:
-        states = sorted({row["status"] for row in moving})
-        return f"{missing} without a receipt, {unsettled} unsettled, {len(moving)} moving {states}, {len(naive)} naive"
+        states = sorted({*unsettled, *(row["status"] for row in moving)})
+        waiting = f"{len(unsettled)} unsettled, {len(moving)} moving {states}, {len(naive)} naive"
+        return f"{missing} without a receipt, {waiting}"
     return ""
 
 
@@ -73,12 +76,13 @@ def judge(workload: Workload, *, redis_forgets: bool) -> Verdict:
     stage, verdict = workload.stage, Verdict(actions=len(workload.numbers))
     outcomes = workload.outcomes()
     without = workload.tickets.keys() - outcomes.keys()
-    verdict.lost_messages = len(without) + workload.forgotten()
+    lost = without | workload.forgotten()
     counted = {row["jti"] for row in stage.rows("select jti from votes")}
     unheard = {
         sha for sha in workload.votes if outcomes.get(sha) == "applied" and workload.tickets[sha].jti not in counted
     }
-    verdict.lost_votes = len((without & workload.votes) | unheard)
+    verdict.lost_messages = len(lost)
+    verdict.lost_votes = len((lost & workload.votes) | unheard)
     _compare_effects(stage, verdict)
     verdict.naive_doubled = sum(count > 1 for count in stage.naive.effects().values())
     verdict.wrong += [
@@ -88,14 +92,18 @@ def judge(workload: Workload, *, redis_forgets: bool) -> Verdict:
     ]
     if workload.vanished and not redis_forgets:
         verdict.wrong.append(f"{workload.vanished} messages were let go of before they had a receipt")
+    # A flush between the look at the list and the look at its bodies leaves entries without any.
+    if (strangers := [*outcomes.values()].count("quarantined")) and not redis_forgets:
+        verdict.wrong.append(f"{strangers} entries of the queue were quarantined that nobody sent")
     if verdict.lost_messages or verdict.lost_votes:
         verdict.wrong.append(f"{verdict.lost_messages} messages and {verdict.lost_votes} votes are lost")
     return verdict
 
 
 def _compare_effects(stage: Stage, verdict: Verdict) -> None:
-    plain, keyed = stage.plain.effects(), stage.keyed.effects()
-    doubled = [key for key, count in (*plain.items(), *keyed.items()) if count > 1]
+    effects = {action_type: stage.services[service].effects() for action_type, service in SERVICE_OF.items()}
+    known = {key for of_type in effects.values() for key in of_type}
+    doubled = [key for of_type in effects.values() for key, count in of_type.items() if count > 1]
     verdict.doubled = len(doubled)
     verdict.wrong += [f"{key} had its effect more than once" for key in doubled]
     actions = stage.rows(
@@ -110,8 +118,8 @@ def _compare_effects(stage: Stage, verdict: Verdict) -> None:
         verdict.executed += status == "executed"
         verdict.unknown += action["was_unknown"]
         verdict.reconciled += action["was_unknown"] and status != "outcome_unknown"
-        happened = (keyed if action["action_type"] == "REPEATED" else plain)[key]
+        happened = effects[action["action_type"]][key]
         if happened != (status == "executed") and status != "outcome_unknown":
             verdict.wrong.append(f"{key}, {action['action_type']}, is {status} and had {happened} effects")
-    unheard_of = (plain.keys() | keyed.keys()) - {action["id"] for action in actions}
+    unheard_of = known - {action["id"] for action in actions}
     verdict.wrong += [f"{key} had its effect and is not known" for key in unheard_of]

@@ -1,34 +1,48 @@
 """Named points at which a process kills itself, chosen by its environment; and its clock, if that shall be wrong.
 
-`FAULTS_POINT` names the point, `FAULTS_COUNTDOWN` says how often it is passed before. `FAULTS_CLOCK_SECONDS` is added to
-what the process takes for the time.
+`FAULTS_POINT` names the point, `FAULTS_COUNTDOWN` says how often it is passed before, while the file `FAULTS_ARMED` is there.
+`FAULTS_CLOCK_SECONDS` is added to what the process takes for the time.
 """
 
 import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from db import due
 from domain import executing, outcomes
+from domain.executing import AttemptFinished
 from workers import apply, execution
+from workers.apply import Applier
 from workers.handlers import http
 from workers.handlers.http import HttpHandler
 from workers.queue import Doorbell
 
-POINTS: dict[str, tuple[Any, str, bool]] = {
-    "before the attempt": (due, "draw_token", True),
-    "before the call": (HttpHandler, "call", False),
-    "in the call": (http._Wire, "trace", True),  # at one of the steps that the transport reports
-    "after the call": (HttpHandler, "call", True),
-    "before the asking": (execution, "ask", False),
-    "after the asking": (execution, "ask", True),
-    "before the commit": (apply, "save", True),
-    "before the forgetting": (Doorbell, "forget", False),
-    "after the forgetting": (Doorbell, "forget", True),
+
+class Point(NamedTuple):
+    """What is struck there: a function, after it did its work or before, and only with such an input among its last argument."""
+
+    owner: Any
+    name: str
+    afterwards: bool
+    concerned_with: type | None = None
+
+
+POINTS = {
+    "before the attempt": Point(due, "draw_token", afterwards=True),
+    "before the call": Point(HttpHandler, "call", afterwards=False),
+    "in the call": Point(http._Wire, "trace", afterwards=True),  # at one of the steps that the transport reports
+    "after the call": Point(HttpHandler, "call", afterwards=True),
+    "before the outcome is committed": Point(Applier, "_fold", afterwards=True, concerned_with=AttemptFinished),
+    "after the outcome is committed": Point(Applier, "_transact", afterwards=True, concerned_with=AttemptFinished),
+    "before the asking": Point(execution, "ask", afterwards=False),
+    "after the asking": Point(execution, "ask", afterwards=True),
+    "before any commit": Point(apply, "save", afterwards=True),
+    "before the forgetting": Point(Doorbell, "forget", afterwards=False),
+    "after the forgetting": Point(Doorbell, "forget", afterwards=True),
 }
-"""By what is struck: the function, and whether after it did its work or before."""
 
 LEASE_SECONDS = 3
 LEASE_MARGIN_SECONDS = 3
@@ -47,7 +61,7 @@ _countdown = int(os.environ.get("FAULTS_COUNTDOWN", "0"))
 def is_reached(point: str) -> bool:
     """Whether this process shall die here and now."""
     global _countdown  # noqa: PLW0603 - a process dies once
-    if os.environ.get("FAULTS_POINT") != point:
+    if os.environ.get("FAULTS_POINT") != point or not Path(os.environ["FAULTS_ARMED"]).exists():
         return False
     _countdown -= 1
     return _countdown < 0
@@ -57,14 +71,15 @@ def arm() -> None:
     """Have this process die at the point that its environment names."""
     if (point := os.environ.get("FAULTS_POINT")) is None:
         return
-    owner, name, afterwards = POINTS[point]
+    owner, name, afterwards, concerned_with = POINTS[point]
     original: Callable[..., Any] = getattr(owner, name)
 
     def struck(*given: Any) -> Any:
-        if not afterwards and is_reached(point):
+        concerned = concerned_with is None or any(isinstance(one, concerned_with) for one in given[-1])
+        if concerned and not afterwards and is_reached(point):
             os.kill(os.getpid(), signal.SIGKILL)
         result = original(*given)
-        if afterwards and is_reached(point):
+        if concerned and afterwards and is_reached(point):
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 

@@ -43,19 +43,18 @@ class KilledAtPoints(Fault):
     control_doubles = True
 
     def strike(self) -> int:
-        wait_until(lambda: bool(self._dead(*WORKERS)), 8)
-        return len(self._dead(*WORKERS))
-
-    def heal(self) -> int:
-        # Where nobody came to a point, one begins anew, with another point.
-        for name in self._dead(*WORKERS, "naive") or [self.random.choice(WORKERS)]:
-            self.stage.start(name)
+        wanted = self.random.randint(1, len(WORKERS))
+        self.stage.armed.touch()
+        wait_until(lambda: len(self._dead(*WORKERS)) >= wanted, 4)
         return 0
 
-    def end(self) -> None:
-        self.stage.at_named_points = False
-        for name in (*WORKERS, "naive"):
+    def heal(self) -> int:
+        self.stage.armed.unlink()
+        dead = self._dead(*WORKERS)
+        # Where nobody came to a point, one begins anew, with another point.
+        for name in [*(dead or [self.random.choice(WORKERS)]), *self._dead("naive")]:
             self.stage.start(name)
+        return len(dead)
 
     def _dead(self, *names: str) -> list[str]:
         # A worker is a process and its leader, who follows it but takes its time.
@@ -105,7 +104,7 @@ class ClockSkewed(Fault):
 
 
 class AnswersLost(Fault):
-    """A service that does what it is asked and breaks the connection in place of an answer."""
+    """Services that do what they are asked and break the connection in place of an answer."""
 
     name = "answers of services lost"
     unit = "spells"
@@ -120,5 +119,26 @@ class AnswersLost(Fault):
         return 0
 
     def _lose(self, percent: int) -> None:
-        for ledger in (self.stage.plain, self.stage.keyed, self.stage.naive):
+        for ledger in (*self.stage.services.values(), self.stage.naive):
             ledger.lose_answers(percent)
+
+
+class ServicesKilled(Fault):
+    """kill -9 of every service while it is called; it comes back at its address with what is in its file."""
+
+    name = "service kill -9"
+    unit = "kills"
+    holds_seconds = 0.3
+
+    def strike(self) -> int:
+        self.workload.send_shuffled(actions=8, copies=1)
+        time.sleep(self.random.uniform(0, 0.5))
+        self._ledgers = [*self.stage.services.values(), self.stage.naive]
+        for ledger in self._ledgers:
+            ledger.kill()
+        return len(self._ledgers)
+
+    def heal(self) -> int:
+        for ledger in self._ledgers:
+            ledger.start()
+        return 0

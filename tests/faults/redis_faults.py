@@ -84,7 +84,7 @@ class Shuffled(Fault):
     unit = "messages"
 
     def strike(self) -> int:
-        return self.workload.send_shuffled(actions=self.random.randint(20, 40), copies=4)
+        return self.workload.send_shuffled(actions=self.random.randint(10, 20), copies=8)
 
     def heal(self) -> int:
         return 0

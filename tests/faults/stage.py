@@ -9,7 +9,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -23,13 +22,16 @@ from tests.faults import naive
 from tests.faults.ledger import Ledger
 from tests.faults.points import POINTS
 from tests.faults.proxy import Proxy
+from tests.faults.starter import Starter
 from tests.world import prepare
 from workers import definition_files
 from workers.brokers import make_broker
-from workers.stack import Child, Servers
+from workers.stack import Servers
+from workers.stack.process import wait_until
 
 DEFINITIONS = Path(__file__).with_name("definitions.yaml")
 WORKERS = ("worker-1", "worker-2")
+SERVICES = {"keyed": "deduplicates", "asked": "queryable", "plain": "neither"}
 DISK = "size=320m"
 
 
@@ -37,7 +39,7 @@ class Stage:
     """Set up on entering: the engine is at work when that returns.
 
     `through_proxy` puts a proxy between the processes and Postgres, `on_small_disk` the servers on a file system that can be
-    filled, `at_named_points` has every worker die at some point of `POINTS`.
+    filled, `at_named_points` has every worker die at some point of `POINTS`, while the file `armed` is there.
     """
 
     def __init__(
@@ -47,7 +49,8 @@ class Stage:
         self.at_named_points = at_named_points
         self.clock_seconds = 0
         self.proxy = Proxy(self.random.randrange(2**32)) if through_proxy else None
-        self.children: dict[str, Child] = {}
+        self.children: dict[str, int] = {}
+        """The leader of each process group, by name."""
         self._on_small_disk = on_small_disk
         self._exits = ExitStack()
         self._conn: psycopg.Connection[dict[str, Any]] | None = None
@@ -62,9 +65,11 @@ class Stage:
         self._exits.close()
 
     def _set_up(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="ops-faults-", dir="/tmp"))
+        self.directory = Path(tempfile.mkdtemp(prefix=f"ops-faults-{os.getpid()}-", dir="/tmp"))
+        _clear_away(self.directory.parent)
         self._exits.callback(shutil.rmtree, self.directory, ignore_errors=True)
         self.directory.chmod(0o711)
+        self.armed = self.directory / "armed"
         self.data = self.directory / "data"
         self.data.mkdir(mode=0o711)
         if self._on_small_disk:
@@ -77,9 +82,12 @@ class Stage:
         self._exits.callback(self.client.close)
         self.broker = make_broker(self.servers.urls.redis_url)
         self._exits.callback(self.broker.close)
-        self.plain = self._exits.enter_context(Ledger(self.directory / "plain", deduplicate=False))
-        self.keyed = self._exits.enter_context(Ledger(self.directory / "keyed", deduplicate=True))
-        self.naive = self._exits.enter_context(Ledger(self.directory / "naive", deduplicate=False))
+        self.services = {
+            name: self._exits.enter_context(Ledger(self.directory / name, guarantee))
+            for name, guarantee in SERVICES.items()
+        }
+        self.naive = self._exits.enter_context(Ledger(self.directory / "naive", "neither"))
+        self._starter = self._exits.enter_context(Starter())
         with connect.connect(self.database_url, "faults", role=None) as conn:
             schema.init(conn)
             definition_files.apply(conn, definition_files.read(DEFINITIONS), by="faults")
@@ -107,33 +115,32 @@ class Stage:
     def start(self, name: str) -> None:
         """Start a process, or start it again with whatever is left of it killed before."""
         self.kill(name)
-        python = [sys.executable, "-m"]
-        worker = ["dramatiq", "tests.faults.struck", "--queues", "work", "--processes", "1", "--threads", "4"]
-        databases = [self._database_url_of_processes(), self.servers.urls.redis_url]
         command = {
-            "scheduler": [*python, "tests.faults.struck"],
-            "naive": [*python, "tests.faults.naive", *databases, self.naive.url],
-        }.get(name, [*python, *worker])
-        child = Child(name, command, self._environment(name), self.directory / f"{name}.log")
-        child.start()
-        self.children[name] = child
+            "scheduler": ["tests.faults.struck"],
+            "naive": [
+                "tests.faults.naive",
+                self._database_url_of_processes(),
+                self.servers.urls.redis_url,
+                self.naive.url,
+            ],
+        }.get(name, ["dramatiq", "tests.faults.struck", "--queues", "work", "--processes", "1", "--threads", "4"])
+        self.children[name] = self._starter.start(command, self._environment(name), self.directory / f"{name}.log")
 
     def kill(self, name: str) -> None:
         """Kill a process and its group with SIGKILL, if they are there."""
-        child = self.children.get(name)
-        if child is not None and child.pid is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.terminate(5)
+        if name in self.children:
+            os.killpg(self.children[name], signal.SIGKILL)
+            assert wait_until(lambda: not self.pids(name), 10), f"{name} does not die"
+            self._starter.forget(self.children.pop(name))
 
     def stop(self) -> None:
         """End every process of ours but the servers and the ledgers, so that nothing is under way any more."""
-        for name in self.children:
+        for name in [*self.children]:
             self.kill(name)
 
     def pids(self, name: str) -> list[int]:
         """The processes of a group that are alive, its leader first."""
-        leader = self.children[name].pid
+        leader = self.children[name]
         found = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError):
@@ -142,22 +149,19 @@ class Stage:
                     found.append(int(stat.parent.name))
         return sorted(found)
 
-    def log(self, name: str) -> str:
-        return (self.directory / f"{name}.log").read_text(errors="replace")
-
     def _database_url_of_processes(self) -> str:
         if self.proxy is None:
             return self.database_url
         return f"postgresql://ops_owner@127.0.0.1:{self.proxy.port}/ops_approval?sslmode=disable&gssencmode=disable"
 
     def _environment(self, name: str) -> dict[str, str]:
-        services = {"plain": self.plain.url, "keyed": self.keyed.url}
-        env = os.environ | {
+        env = {
             "DATABASE_URL": self._database_url_of_processes(),
             "REDIS_URL": self.servers.urls.redis_url,
-            "OPS_APPROVAL_SERVICES": json.dumps(services),
+            "OPS_APPROVAL_SERVICES": json.dumps({name: ledger.url for name, ledger in self.services.items()}),
         }
         if self.at_named_points and name != "scheduler":
+            env["FAULTS_ARMED"] = str(self.armed)
             env["FAULTS_POINT"] = self.random.choice(sorted(POINTS)) if name in WORKERS else "after the call"
             env["FAULTS_COUNTDOWN"] = str(self.random.randrange(6))
         if self.clock_seconds:
@@ -175,3 +179,12 @@ def mount(directory: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise PermissionError(f"a small file system cannot be mounted: {done.stderr.strip()}")
+
+
+def _clear_away(place: Path) -> None:
+    """Remove the directories of harnesses that were killed."""
+    for left in place.glob("ops-faults-*-*"):
+        if not Path(f"/proc/{left.name.split('-')[2]}").exists():
+            if (left / "data").is_mount():
+                subprocess.run(["umount", "--lazy", str(left / "data")], check=False)
+            shutil.rmtree(left, ignore_errors=True)

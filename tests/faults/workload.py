@@ -140,10 +140,10 @@ class Workload:
         """Remember the receipts that somebody has seen: none of them may ever get lost or say something else."""
         self._seen |= {sha: outcome for sha, outcome in self.outcomes().items() if outcome in SETTLED}
 
-    def forgotten(self) -> int:
-        """How many receipts that somebody has seen are gone or changed."""
+    def forgotten(self) -> set[bytes]:
+        """The messages with receipts that somebody has seen and that are gone or changed."""
         outcomes = self.outcomes()
-        return sum(outcomes.get(sha) != outcome for sha, outcome in self._seen.items())
+        return {sha for sha, outcome in self._seen.items() if outcomes.get(sha) != outcome}
 
     def resend(self) -> int:
         """Send again what has no receipt and does not wait in the queue, as producers do; how many messages that were."""
