@@ -21,7 +21,7 @@ check: setup-dev ## lint, formatting and types
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-faults: setup-dev ## kill, stop, cut and fill what it runs on, for two hours (ARGS="--only Redis --rounds 1": less)
+faults: setup-dev ## kill, stop, cut and fill what it runs on, for an hour or more (ARGS="--only Redis --rounds 1": less)
 	@.venv/bin/python -m tests.faults $(ARGS)
 
 fuzz: setup-dev ## feed it what nobody would send, for minutes (Linux; ARGS=-max_total_time=600: longer)

@@ -1,116 +1,154 @@
-"""Plays rounds of faults for as long as one likes, and prints what they came to.
+"""Plays rounds of faults, and prints what they came to.
 
     python -m tests.faults [--seed N] [--only WORDS] [--rounds N] [--strikes N]
 
-Without `--rounds` it is the long run: at least 1,000 kills, 200 stops of Postgres, 200 faults of Redis and 100,000 shuffled
-messages. Exit code 1 if anything was lost or doubled, or an invariant broke.
+Without `--rounds` it is the long run: rounds of each fault until `GOALS` is reached. Exit code 1 if anything was lost or
+doubled, an invariant broke, or a round did not end.
 """
 
 import argparse
+import logging
 import random
 import statistics
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator
 from contextlib import suppress
+
+import structlog
 
 from tests.faults.fault import Fault
 from tests.faults.faults import FAULTS
 from tests.faults.round import Result, play
 
-LONG = {
-    "kill -9 at random": 15,
-    "kill -9 at named points": 20,
-    "Postgres stop -m immediate": 8,
-    "duplicated, reordered, delayed": 10,
+GOALS = {
+    "kill -9 at random": 600,
+    "kill -9 at named points": 400,
+    "Postgres stop -m immediate": 200,
+    "Redis kill -9": 50,
+    "Redis kill -9, AOF tail cut": 50,
+    "Redis FLUSHALL": 50,
+    "Redis full": 50,
+    "duplicated, reordered, delayed": 100_000,
 }
-ROUNDS = 4
-STRIKES = 30
+"""How much of each fault the long run does at least, in the unit of the fault. Of the others it plays one round."""
+
+MOST_ROUNDS = 50
+STRIKES = 50
 COLUMNS = (
     "fault",
     "count",
     "actions",
-    "messages",
-    "resent",
-    "lost",
-    "double",
-    "unknown",
+    "lost votes",
+    "lost messages",
+    "double effects",
+    "unknown outcomes",
     "reconciled",
-    "p50 s",
-    "p99 s",
-    "naive double",
+    "recovery p50",
+    "recovery p99",
+    "naive doubles",
+    "replayed by",
 )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make faults", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of the first round")
-    parser.add_argument("--only", default="", help="the faults whose name has these words")
-    parser.add_argument("--rounds", type=int, help="rounds of each fault")
-    parser.add_argument("--strikes", type=int, default=STRIKES, help="strikes in each round")
-    given = parser.parse_args()
-    chosen = [fault for fault in FAULTS if given.only in fault.name]
-    results: list[Result] = []
-    failed = False
+    goals = ", ".join(f"{count:,} of {name!r}" for name, count in GOALS.items())
+    parser = argparse.ArgumentParser(
+        prog="make faults",
+        description=(__doc__ or "").partition("\n")[0],
+        epilog=f"The long run has at least {goals}, and a round of each other fault.",
+    )
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of the first round of each fault")
+    parser.add_argument("--only", default="", help="the fault of this name, or all whose names have these words")
+    parser.add_argument("--rounds", type=int, help="rounds of each fault; without, as many as the long run takes")
+    parser.add_argument("--strikes", type=int, default=STRIKES, help=f"strikes in each round, {STRIKES} if not given")
+    run = Run(parser.parse_args())
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with suppress(KeyboardInterrupt):  # what was played until then is told
-        for fault in chosen:
-            for number in range(given.rounds or LONG.get(fault.name, ROUNDS)):
-                failed |= not _played(fault, given.seed + number, given.strikes, results)
-    say(table(results))
-    return 1 if failed or not chosen else 0
+        for fault in run.chosen:
+            run.play(fault)
+    print(run.table())
+    return 1 if run.failed or not run.chosen else 0
 
 
-def _played(fault: type[Fault], seed: int, strikes: int, results: list[Result]) -> bool:
-    """Play a round and tell how it went; whether it went well."""
-    again = f"make faults ARGS=\"--only '{fault.name}' --seed {seed} --rounds 1 --strikes {strikes}\""
-    try:
-        (result,) = play([fault], seed, strikes)
-    except PermissionError as error:
-        say(f"{fault.name}: skipped, {error}")
-        return True
-    except TimeoutError as error:
-        say(f"{fault.name}, seed {seed}: {error}\n  {again}")
-        return False
-    results.append(result)
-    say(f"{fault.name}, seed {seed}: {result.struck} {fault.unit}, {result.verdict.actions} actions, ", end="")
-    say("as it should be" if not result.verdict.wrong else "WRONG:")
-    for sentence in result.verdict.wrong:
-        say(f"  {sentence}")
-    if result.verdict.wrong:
-        say(f"  {again}")
-    return not result.verdict.wrong
+class Run:
+    """Rounds one after the other, and what they came to."""
 
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.chosen = [fault for fault in FAULTS if fault.name == given.only]
+        self.chosen = self.chosen or [fault for fault in FAULTS if given.only in fault.name]
+        self.failed = False
+        self._results: dict[type[Fault], list[Result]] = {fault: [] for fault in self.chosen}
+        self._begun = time.monotonic()
 
-def table(results: Iterable[Result]) -> str:
-    """The sums of each fault's rounds, in Markdown."""
-    of_fault = {fault: [result for result in results if result.fault is fault] for fault in FAULTS}
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *(_row(fault, found) for fault, found in of_fault.items() if found)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    def play(self, fault: type[Fault]) -> None:
+        """Play the rounds that were asked for, else as many as it takes."""
+        for number in range(self.given.rounds or MOST_ROUNDS):
+            if self.given.rounds is None and self._struck(fault) >= GOALS.get(fault.name, 1):
+                return
+            try:
+                self._play_round(fault, self.given.seed + number)
+            except PermissionError as error:
+                self._say(f"{fault.name}: skipped, {error}")
+                return
+        if self._struck(fault) < GOALS.get(fault.name, 1) and self.given.rounds is None:
+            self.failed = True
+            self._say(f"{fault.name}: only {self._struck(fault)} {fault.unit} in {MOST_ROUNDS} rounds")
 
+    def _play_round(self, fault: type[Fault], seed: int) -> None:
+        """Play a round and tell how it went."""
+        begun = time.monotonic()
+        wrong, told = [], ""
+        try:
+            (result,) = play([fault], seed, self.given.strikes)
+        except TimeoutError as error:
+            wrong = [str(error)]
+        else:
+            self._results[fault].append(result)
+            wrong = result.verdict.wrong
+            told = f"{result.struck} {fault.unit}, {result.verdict.actions} actions, "
+        told += f"{time.monotonic() - begun:.0f} s, {'WRONG' if wrong else 'as it should be'}"
+        again = [f"make faults ARGS=\"--only '{fault.name}' {self._replay(seed, 1)}\""] if wrong else []
+        self._say("\n    ".join([f"{fault.name}, seed {seed}: {told}", *wrong, *again]))
+        self.failed |= bool(wrong)
 
-def _row(fault: type[Fault], results: list[Result]) -> list[str]:
-    verdicts = [result.verdict for result in results]
-    seconds = sorted(second for result in results for second in result.recovery_seconds)
-    counts = [
-        sum(verdict.actions for verdict in verdicts),
-        sum(result.messages for result in results),
-        sum(result.resent for result in results),
-        sum(max(verdict.lost_votes, verdict.lost_messages) for verdict in verdicts),
-        sum(verdict.doubled for verdict in verdicts),
-        sum(verdict.unknown for verdict in verdicts),
-        sum(verdict.reconciled for verdict in verdicts),
-    ]
-    times = [statistics.median(seconds), seconds[min(len(seconds) - 1, int(len(seconds) * 0.99))]]
-    return [
-        fault.name,
-        f"{sum(result.struck for result in results)} {fault.unit}",
-        *map(str, counts),
-        *(f"{time:.2f}" for time in times),
-        str(sum(verdict.naive_doubled for verdict in verdicts)),
-    ]
+    def _struck(self, fault: type[Fault]) -> int:
+        return sum(result.struck for result in self._results[fault])
 
+    def _say(self, text: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
+        print(f"{minutes:3}:{seconds:02} {text}", flush=True)
 
-def say(text: str, end: str = "\n") -> None:
-    print(text, end=end, flush=True)
+    def _replay(self, seed: int, rounds: int) -> str:
+        return f"--seed {seed} --rounds {rounds} --strikes {self.given.strikes}"
+
+    def table(self) -> str:
+        """The sums of each fault's rounds, in Markdown."""
+        lines = [COLUMNS, ["---"] * len(COLUMNS), *self._rows()]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def _rows(self) -> Iterator[list[str]]:
+        for fault, results in self._results.items():
+            if not results:
+                continue
+            verdicts = [result.verdict for result in results]
+            seconds = sorted(second for result in results for second in result.recovery_seconds)
+            seeds = [result.seed for result in results]
+            yield [
+                fault.name,
+                f"{self._struck(fault)} {fault.unit}",
+                str(sum(verdict.actions for verdict in verdicts)),
+                str(sum(verdict.lost_votes for verdict in verdicts)),
+                str(sum(verdict.lost_messages for verdict in verdicts)),
+                str(sum(verdict.doubled for verdict in verdicts)),
+                str(sum(verdict.unknown for verdict in verdicts)),
+                str(sum(verdict.reconciled for verdict in verdicts)),
+                f"{statistics.median(seconds):.2f} s",
+                f"{seconds[int(len(seconds) * 0.99)]:.2f} s",
+                str(sum(verdict.naive_doubled for verdict in verdicts)),
+                self._replay(min(seeds), max(seeds) - min(seeds) + 1),
+            ]
 
 
 if __name__ == "__main__":
