@@ -145,7 +145,8 @@ def _count_parked(conn: Connection, world: World, inputs: Sequence[Input]) -> No
 def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
     """The actions that the inputs concern, locked, then their votes and attempts."""
     concerned = {action_id for item in inputs if (action_id := _action_id(item)) is not None}
-    wanted = sorted(concerned | _subjects_asked_for(inputs) | _subjects_to_change(conn, inputs))
+    subjects = _subjects_to_change(conn, inputs)
+    wanted = sorted(concerned | _subjects_asked_for(inputs) | subjects)
     for row in conn.execute("select * from actions where id = any(%s) order by id for update", [wanted]).fetchall():
         world.actions[row["id"]] = rows.action(row)
     found = list(world.actions)
@@ -156,6 +157,18 @@ def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> No
             world.compromised.add(row["kid"])
     for row in conn.execute("select * from attempts where action_id = any(%s)", [found]).fetchall():
         world.attempts.setdefault(row["action_id"], {})[row["number"]] = rows.attempt(row)
+    if subjects:
+        _load_caused_by(conn, world, subjects)
+
+
+def _load_caused_by(conn: Connection, world: World, subjects: set[UUID]) -> None:
+    """Whatever else these subjects caused, to be looked at and not to be changed.
+
+    Read after the subjects' locks are held, because nobody adds to it without.
+    """
+    statement = "select * from actions where caused_by = any(%s) and not id = any(%s)"
+    for row in conn.execute(statement, [sorted(subjects), list(world.actions)]).fetchall():
+        world.actions[row["id"]] = rows.action(row)
 
 
 def _subjects_asked_for(inputs: Sequence[Input]) -> set[UUID]:
@@ -166,23 +179,15 @@ def _subjects_asked_for(inputs: Sequence[Input]) -> set[UUID]:
 
 
 def _subjects_to_change(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
-    """The subjects of internal actions that are to be carried out, and whatever else was caused by these.
+    """The subjects of internal actions that are to be carried out.
 
     Read before the locks are taken, all in one order; what an action is about never changes.
     """
     performed = [item.action_id for item in inputs if isinstance(item, Perform)]
     if not performed:
         return set()
-    found = conn.execute(
-        """
-        with subjects as (
-            select caused_by as id from actions where id = any(%s) and action_type = any(%s) and caused_by is not null
-        )
-        select id from subjects union select a.id from actions a join subjects s on a.caused_by = s.id
-        """,
-        [performed, list(INTERNAL_TYPES)],
-    ).fetchall()
-    return {row["id"] for row in found}
+    statement = "select caused_by from actions where id = any(%s) and action_type = any(%s) and caused_by is not null"
+    return {row["caused_by"] for row in conn.execute(statement, [performed, list(INTERNAL_TYPES)]).fetchall()}
 
 
 def _action_id(item: Input) -> UUID | None:

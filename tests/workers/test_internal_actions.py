@@ -1,6 +1,7 @@
 """What the engine does about actions itself, on real servers: agreed to, executed in one transaction, at most once."""
 
 import json
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from db import due
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.messages import CreateAction
 from domain.outcome import Rejected, Unknown
+from tests.workers.test_races import race
 from tests.world import Installation, top_up
 from workers import definition_files
 from workers.sandbox import Sandbox
@@ -102,6 +104,18 @@ def test_two_retries_at_once_try_it_once(careful: Installation, sandbox: Sandbox
     assert [executor.execute(each) for each in both] == ["executed", "failed"]
     assert executor.execute(action_id) == "executed"
     assert len(sandbox.effects()) == 1
+
+
+def test_two_that_roll_back_at_once_make_one_action(careful: Installation, sandbox: Sandbox) -> None:
+    executors = [careful.executor(sandbox.url) for _ in range(2)]
+    for number in range(5):
+        action_id = careful.approved(key=f"race {number}", amount=1000)
+        assert executors[0].execute(action_id) == "executed"
+        both = [agreed(careful, "ROLL_BACK", action_id) for _ in executors]
+        statuses = race(*(partial(one.execute, each) for one, each in zip(executors, both, strict=True)))
+        assert sorted(map(str, statuses)) == ["executed", "failed"]
+        inverse = "select count(*) from actions where caused_by = %s and action_type = 'ADJUST_FLOAT'"
+        assert careful.scalar(inverse, action_id) == 1
 
 
 def test_a_body_that_names_no_action_is_refused(careful: Installation) -> None:
