@@ -4,13 +4,13 @@ from typing import Any
 
 from domain import creation, messages, outcomes
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
-from domain.lifecycle import OPEN, Status
+from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction
 from domain.outcome import Done, Outcome, Rejected, Retry
 from domain.refusals import Refusal
 from domain.world import ENGINE, Action, World
 
-_MAY_STILL_HAPPEN = OPEN | {Status.APPROVED, Status.EXECUTING, Status.OUTCOME_UNKNOWN, Status.EXECUTED}
+_MAY_STILL_HAPPEN = frozenset(Status) - FINAL | {Status.EXECUTED}
 
 
 def perform(world: World, action: Action) -> Outcome:
@@ -55,7 +55,8 @@ def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
             and other.action_type == inverse.action_type
             and other.status in _MAY_STILL_HAPPEN
         ):
-            return Rejected(f"Action {other.id} rolls it back already; it is {other.status}.")
+            again = " Have it tried again by a RETRY." if other.status is Status.FAILED else ""
+            return Rejected(f"Action {other.id} rolls it back already; it is {other.status}.{again}")
     params: dict[str, Any] = {name: subject.params[name] for name in inverse.copies if name in subject.params}
     body = CreateAction(
         idempotency_key=str(action.id),

@@ -149,6 +149,22 @@ def test_what_happened_is_rolled_back_by_an_action_of_its_own_which_its_own_poli
     assert "already" in (engine.action(again).error or "")
 
 
+def test_what_failed_to_roll_back_is_tried_again_and_not_made_twice() -> None:
+    engine = Company(inverse={"action_type": "TOP_UP", "copies": ["agent_id"], "params": {"amount": -5}})
+    action = engine.ended(*KNOWN)
+    inverse = UUID((engine.action(engine.do("ROLL_BACK", action)).result or {})["rolled_back_by"])
+    for person in ("f1", "f2"):
+        engine.vote(inverse, person)
+    engine.ask_to_execute(inverse, "admin-3")
+    engine.try_at(inverse)
+    engine.finish(inverse, engine._token, Rejected("no"))
+    again = engine.do("ROLL_BACK", action)
+    assert engine.status(again) == "failed"
+    assert "RETRY" in (engine.action(again).error or "")
+    engine.do("RETRY", inverse)
+    assert engine.status(inverse) == "approved"
+
+
 def test_what_names_no_inverse_is_not_rolled_back() -> None:
     engine = Company()
     rolled = engine.do("ROLL_BACK", engine.ended(*KNOWN))
