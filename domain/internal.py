@@ -3,6 +3,7 @@
 from typing import Any
 
 from domain import creation, messages, outcomes
+from domain.action_type import Inverse
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction
@@ -44,11 +45,19 @@ def _resolve(world: World, subject: Action, action: Action) -> Outcome:
     return Done({"action_id": str(subject.id), "status": subject.status})
 
 
+def _undoes(subject: Action, inverse: Inverse) -> bool:
+    """Whether an action is what its own type's inverse would be: one type adds and takes back, by a param."""
+    told_apart = inverse.params.items()
+    return subject.action_type == inverse.action_type and bool(told_apart) and told_apart <= subject.params.items()
+
+
 def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
     """Create the inverse as an action of its own, which its own policy decides on."""
     inverse = world.action_type_of(subject).inverse
     if inverse is None:
         return Rejected(f"Action type {subject.action_type} names no inverse.")
+    if _undoes(subject, inverse):
+        return Rejected(f"Action {subject.id} is such an inverse itself; the same again would not undo it.")
     for other in world.actions.values():
         if (
             other.caused_by == subject.id

@@ -165,6 +165,17 @@ def test_what_failed_to_roll_back_is_tried_again_and_not_made_twice() -> None:
     assert engine.status(inverse) == "approved"
 
 
+def test_what_took_back_is_not_undone_by_taking_back_again() -> None:
+    engine = Company(inverse={"action_type": "TOP_UP", "copies": ["agent_id"], "params": {"amount": -5}})
+    taken_back = engine.approved(params={"agent_id": "agent-1", "amount": -5})
+    engine.ask_to_execute(taken_back)
+    engine.try_at(taken_back)
+    engine.finish(taken_back, engine._token, Done())
+    rolled = engine.do("ROLL_BACK", taken_back)
+    assert engine.status(rolled) == "failed"
+    assert len(engine.world.actions) == 2
+
+
 def test_what_names_no_inverse_is_not_rolled_back() -> None:
     engine = Company()
     rolled = engine.do("ROLL_BACK", engine.ended(*KNOWN))
