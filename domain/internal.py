@@ -25,6 +25,8 @@ def perform(world: World, action: Action) -> Outcome:
         return Rejected("The action that this is about is not there.")
     if subject.status is not SUBJECT_STATUS[kind]:
         return Rejected(f"Action {subject.id} is {subject.status} by now, and no longer {SUBJECT_STATUS[kind]}.")
+    if outcomes.last_attempt(world, subject).started_at > action.created_at:
+        return Rejected(f"Action {subject.id} was tried again since; people agreed on what they knew before.")
     match kind:
         case Internal.RETRY:
             outcomes.begin_again(world, subject, action)

@@ -12,7 +12,7 @@ from domain.internal_types import INTERNAL_TYPES
 from domain.outcome import Done, Rejected, Unknown
 from domain.policy import Definitions, Policy, Versioned
 from domain.trail import verify
-from tests.unit.in_memory import RULES, InMemory, answer, directory
+from tests.unit.in_memory import HOUR, RULES, InMemory, answer, directory
 from workers import definition_files
 from workers.definition_files import DefinitionFileError
 
@@ -241,6 +241,31 @@ def test_what_changed_meanwhile_is_left_alone() -> None:
     engine.try_at(second)
     assert engine.status(second) == "failed"
     assert engine.status(action) == "approved"
+
+
+@pytest.mark.parametrize(("kind", "outcomes"), [("RETRY", FAILED), ("RESOLVE_OUTCOME", UNKNOWN)])
+def test_what_was_agreed_about_one_attempt_is_not_said_of_the_next(
+    kind: str, outcomes: tuple[Rejected | Unknown, ...]
+) -> None:
+    engine = Company()
+    action = engine.ended(*outcomes)
+    engine.wait(HOUR)
+    params = {"outcome": "failed"} if kind == "RESOLVE_OUTCOME" else {}
+    assert engine.ask(kind, action, params=params) == "applied"
+    late = engine.told.action_id
+    assert late is not None
+    engine.do(kind, action, **({"outcome": "approved"} if params else {}))
+    engine.wait(1)
+    engine.try_at(action)
+    engine.finish(action, engine._token, *outcomes)
+    engine.wait(60)
+    for person in ("admin", "admin-2"):
+        engine.vote(late, person)
+    engine.ask_to_execute(late, "admin-3")
+    engine.try_at(late)
+    assert engine.status(late) == "failed"
+    assert "since" in (engine.action(late).error or "")
+    assert engine.status(action) == ("outcome_unknown" if params else "failed")
 
 
 def test_who_asked_for_something_does_not_say_what_became_of_it() -> None:
