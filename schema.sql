@@ -229,6 +229,8 @@ begin
         ('approved', 'expired'),
         ('approved', 'cancelled'),
         ('approved', 'pending_approval'),
+        ('approved', 'failed'),
+        ('approved', 'outcome_unknown'),
         ('executing', 'executed'),
         ('executing', 'failed'),
         ('executing', 'approved'),

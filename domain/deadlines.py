@@ -1,15 +1,15 @@
-"""What the passing of time does to an action that waits for people."""
+"""What the passing of time does to an action that waits, for people or to be tried again."""
 
 from datetime import timedelta
 
-from domain import deciding
+from domain import deciding, outcomes
 from domain.lifecycle import OPEN, Status
 from domain.trail import EventName, timestamp
 from domain.world import ENGINE, Action, World
 
 
 def enforce(world: World, action: Action) -> Action:
-    """Expire or escalate an action whose deadline has passed by the world's clock; otherwise leave it.
+    """Expire, escalate or give up an action whose deadline has passed by the world's clock; otherwise leave it.
 
     A step's time runs from the deadline before it and not from when a sweep noticed, so that the result is the same
     whenever somebody looks. Votes that were already cast may decide as soon as the step's role counts.
@@ -20,8 +20,8 @@ def enforce(world: World, action: Action) -> Action:
         else:
             data = {"was": action.status, "deadline": timestamp(action.expires_at)}
             action = world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
-    if action.status is Status.APPROVED and not world.attempts.get(action.id):
-        return _lapse(world, action)
+    if action.status is Status.APPROVED:
+        return outcomes.stop_retrying(world, action) if world.attempts.get(action.id) else _lapse(world, action)
     return action
 
 

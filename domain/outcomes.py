@@ -53,6 +53,13 @@ def conclude(world: World, action: Action, attempt: Attempt, outcome: Outcome) -
             return _unknown(world, action, attempt, reason)
 
 
+def stop_retrying(world: World, action: Action) -> Action:
+    """Give up an action that no worker came to try again in time: its service may have forgotten the key by now."""
+    if not _too_late(world, action, world.now):
+        return action
+    return _give_up(world, action, last_attempt(world, action), "It was not tried again in time.")
+
+
 def resolve(world: World, action: Action, by: Action, found: Status) -> Action:
     """Settle an unknown outcome as people found it: executed, failed, or approved to be tried again.
 
@@ -119,14 +126,20 @@ def _of(attempt: Attempt, by: Action | None = None) -> dict[str, Any]:
 
 def _try_again(world: World, action: Action, attempt: Attempt, reason: str, after_seconds: float | None) -> Action:
     action_type = world.action_type_of(action)
-    first = world.attempts[action.id][action.attempts_before + 1]
     at = world.now + timedelta(seconds=_pause_seconds(action_type, action, attempt, after_seconds))
     too_many = attempt.number - action.attempts_before >= action_type.max_attempts
-    if too_many or at > first.started_at + timedelta(seconds=action_type.retry_within_seconds):
+    if too_many or _too_late(world, action, at):
         return _give_up(world, action, attempt, reason)
     data = _of(attempt) | {"reason": reason, "next_attempt_at": timestamp(at)}
     changes: dict[str, Any] = {"error": reason, "next_attempt_at": at, "due_at": at}
     return world.note(action, EventName.RETRY_SCHEDULED, ENGINE, data, status=Status.APPROVED, **changes)
+
+
+def _too_late(world: World, action: Action, at: datetime) -> bool:
+    """Whether a call at this moment would come too long after the first, or after the first since people had it tried again."""
+    first = world.attempts[action.id].get(action.attempts_before + 1)
+    within = timedelta(seconds=world.action_type_of(action).retry_within_seconds)
+    return first is not None and at > first.started_at + within
 
 
 def _pause_seconds(action_type: ActionType, action: Action, attempt: Attempt, after_seconds: float | None) -> float:

@@ -199,6 +199,22 @@ def test_nothing_is_tried_again_after_its_time_so_that_no_key_is_forgotten() -> 
     assert engine.status(engine.id) == "failed"
 
 
+@pytest.mark.parametrize(("outcome", "status"), [(Unknown("timeout"), "outcome_unknown"), (Retry("busy"), "failed")])
+@pytest.mark.parametrize("swept", [True, False])
+def test_what_no_worker_came_to_try_again_in_time_is_given_up(outcome: Outcome, status: str, *, swept: bool) -> None:
+    """Everything was down for longer than the service remembers the key: the call would do the effect again."""
+    engine = Asked()
+    engine.start(engine.id, 1)
+    engine.finish(engine.id, 1, outcome)
+    engine.wait(25 * HOUR)
+    if swept:
+        engine.sweep(engine.id)
+    assert engine.start(engine.id, 2) in {"not_approved", "not_due"}
+    assert (engine.status(engine.id), engine.events(engine.id)[-1]) == (status, status)
+    action = engine.action(engine.id)
+    assert (action.next_attempt_at, action.due_at, action.error) == (None, None, "It was not tried again in time.")
+
+
 @pytest.mark.parametrize(
     ("outcomes", "status"),
     [

@@ -13,7 +13,7 @@ GRAPH = {
     "requested": {"pending_approval", "approved", "rejected", "escalated", "expired", "cancelled"},
     "pending_approval": {"approved", "rejected", "escalated", "expired", "cancelled"},
     "escalated": {"approved", "rejected", "expired", "cancelled"},
-    "approved": {"executing", "expired", "cancelled", "pending_approval"},
+    "approved": {"executing", "expired", "cancelled", "pending_approval", "failed", "outcome_unknown"},
     "executing": {"executed", "failed", "approved", "outcome_unknown"},
     "outcome_unknown": {"executed", "approved", "failed"},
     "failed": {"approved"},
