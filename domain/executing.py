@@ -110,8 +110,7 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
     if not action.executable_at(world.now):
         return Refusal(Code.NOT_DUE)
     if action.status is Status.OUTCOME_UNKNOWN:
-        later = world.now + timedelta(seconds=NUDGE_AGAIN_SECONDS)
-        world.put(replace(action, next_attempt_at=later, due_at=later))
+        _ask_later(world, action)
         return Receipt(MessageOutcome.APPLIED, "The service is to be asked.", action_id=action.id)
     if not world.attempts.get(action.id):
         action = deciding.decide_again(world, action)
@@ -203,6 +202,13 @@ def due(world: World, action: Action) -> None:
 
 def _ring_later(world: World, action: Action) -> None:
     world.put(replace(action, due_at=world.now + timedelta(seconds=NUDGE_AGAIN_SECONDS)))
+
+
+def _ask_later(world: World, action: Action) -> None:
+    """Not before the question that one worker asks now has its answer, so that a slow service holds one worker and not all."""
+    seconds = max(NUDGE_AGAIN_SECONDS, world.action_type_of(action).timeout_seconds)
+    later = world.now + timedelta(seconds=seconds)
+    world.put(replace(action, next_attempt_at=later, due_at=later))
 
 
 def _renewed(world: World, action: Action, attempt: Attempt) -> Attempt:

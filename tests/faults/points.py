@@ -16,8 +16,8 @@ from domain import executing, outcomes
 from domain.executing import AttemptFinished
 from workers import apply, execution
 from workers.apply import Applier
-from workers.handlers import http
 from workers.handlers.http import HttpHandler
+from workers.handlers.wire import Wire
 from workers.queue import Doorbell
 
 
@@ -33,7 +33,7 @@ class Point(NamedTuple):
 POINTS = {
     "before the attempt": Point(due, "draw_token", afterwards=True),
     "before the call": Point(HttpHandler, "call", afterwards=False),
-    "in the call": Point(http._Wire, "trace", afterwards=True),  # at one of the steps that the transport reports
+    "in the call": Point(Wire, "trace", afterwards=True),  # at one of the steps that the transport reports
     "after the call": Point(HttpHandler, "call", afterwards=True),
     "before the outcome is committed": Point(Applier, "_fold", afterwards=True, concerned_with=AttemptFinished),
     "after the outcome is committed": Point(Applier, "_transact", afterwards=True, concerned_with=AttemptFinished),

@@ -121,6 +121,17 @@ def test_an_attempt_that_said_what_it_came_to_is_not_found_to_be_something_else(
     assert engine.state(2) == ("retry" if isinstance(said, Retry) else "rejected")
 
 
+def test_one_worker_asks_at_a_time_however_long_the_service_takes() -> None:
+    engine = Called("queryable", timeout_seconds=300)
+    engine.finish(engine.id, 1, Unknown("timeout"))
+    engine.wait(300 + LEASE_MARGIN_SECONDS)
+    assert engine.start(engine.id, 2) == "applied"
+    engine.wait(299)
+    assert engine.start(engine.id, 3) == "not_due"
+    engine.wait(1)
+    assert engine.start(engine.id, 4) == "applied"
+
+
 def test_a_service_that_does_not_know_is_asked_again_ever_more_rarely() -> None:
     engine = Called("queryable")
     engine.finish(engine.id, 1, Unknown("connection lost"))

@@ -1,11 +1,16 @@
 """What a service says when it is asked what became of a call, and what that settles."""
 
+import socket
+import time
+from contextlib import suppress
+from dataclasses import replace
 from uuid import UUID
 
 import httpx
 import pytest
 
 from domain.outcome import Done, Outcome, Retry, Unknown
+from tests.workers.test_http_handler import raw_server
 from workers.handlers import Call
 from workers.handlers.asking import ask
 
@@ -49,3 +54,18 @@ def test_the_question_changes_nothing_and_names_the_call_that_it_is_about() -> N
     _, (request,) = asked(200, b"{}")
     assert (request.method, request.content) == ("GET", b"")
     assert (request.headers["Idempotency-Key"], request.headers["Attempt-Token"]) == ("key-1", "7")
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"])
+def test_a_trickle_does_not_hold_who_asks(head: bytes) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(head)
+        with suppress(OSError):  # it was cut
+            for _ in range(100):  # each read well inside the timeout; then the connection ends, and asking fails
+                connection.sendall(b"x")
+                time.sleep(0.05)
+
+    with raw_server(talk) as url, httpx.Client(trust_env=False) as client:
+        told = ask(url, client, replace(CALL, timeout_seconds=0.4))
+    assert told == Unknown("the service did not answer in time")

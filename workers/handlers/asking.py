@@ -12,26 +12,40 @@ import httpx
 
 from domain.outcome import Done, Outcome, Retry, Unknown
 from workers.handlers import Call, answers
+from workers.handlers.wire import Wire
 
 
 def ask(endpoint: str, client: httpx.Client, call: Call) -> Outcome:
-    """What the service says became of the call with this idempotency key; never raises for what it does."""
+    """What the service says became of the call with this idempotency key, within the call's timeout and without raising."""
     headers = {
         "Idempotency-Key": call.idempotency_key,
         "Attempt-Token": str(call.token),
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
-    try:
-        with client.stream(
-            "GET", endpoint, headers=headers, timeout=call.timeout_seconds, follow_redirects=False
-        ) as response:
-            body, whole = answers.read(response)
-    except Exception as error:  # noqa: BLE001 - whatever it provokes in the client, nobody knows more than before
-        return Unknown(f"the service could not be asked: {type(error).__name__}")
-    if response.status_code != httpx.codes.OK or not whole:
-        return Unknown(f"the service did not say what happened: {answers.said(response.status_code, body)}")
-    return _settled(answers.result(response.status_code, body))
+    wire = Wire()
+
+    def exchange() -> Outcome:
+        try:
+            request = client.build_request(
+                "GET", endpoint, headers=headers, timeout=call.timeout_seconds, extensions={"trace": wire.trace}
+            )
+            response = client.send(request, stream=True, follow_redirects=False)
+            try:
+                body, whole = answers.read(response)
+            finally:
+                response.close()
+            return _told(response.status_code, body, whole=whole)
+        except Exception as error:  # noqa: BLE001 - whatever it provokes in the client, nobody knows more than before
+            return Unknown(f"the service could not be asked: {type(error).__name__}")
+
+    return wire.within(call.timeout_seconds, exchange) or Unknown("the service did not answer in time")
+
+
+def _told(status: int, body: bytes, *, whole: bool) -> Outcome:
+    if status != httpx.codes.OK or not whole:
+        return Unknown(f"the service did not say what happened: {answers.said(status, body)}")
+    return _settled(answers.result(status, body))
 
 
 def _settled(told: dict[str, Any]) -> Outcome:

@@ -6,11 +6,6 @@ a lost one.
 """
 
 import re
-import socket
-from concurrent.futures import Future
-from contextlib import suppress
-from threading import Lock, Thread
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,6 +13,7 @@ import rfc8785
 
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from workers.handlers import Call, answers
+from workers.handlers.wire import Wire
 
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -46,22 +42,16 @@ class HttpHandler:
             )
         except (ValueError, RecursionError):
             return Rejected("the params cannot be written as canonical JSON")
-        wire = _Wire()
-        answer: Future[Outcome] = Future()
+        wire = Wire()
         request = self._request(call, body, wire)
-        # httpx bounds each read, not the call: a service that trickles bytes would hold us for hours. So the exchange
-        # has a thread of its own, and this one waits for it no longer than it may.
-        Thread(target=lambda: answer.set_result(self._exchange(request, wire)), daemon=True).start()
-        try:
-            return answer.result(timeout=call.timeout_seconds)
-        except TimeoutError:
-            if wire.cut():
-                return Retry("no connection to the service within the time of the call")
-            return Unknown("no complete answer within the time of the call")
-        finally:
-            wire.cut()  # also when this thread is interrupted: an abandoned exchange must not send later
+        outcome = wire.within(call.timeout_seconds, lambda: self._exchange(request, wire))
+        if outcome is not None:
+            return outcome
+        if wire.cut():
+            return Retry("no connection to the service within the time of the call")
+        return Unknown("no complete answer within the time of the call")
 
-    def _request(self, call: Call, body: bytes, wire: "_Wire") -> httpx.Request:
+    def _request(self, call: Call, body: bytes, wire: Wire) -> httpx.Request:
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": call.idempotency_key,
@@ -78,7 +68,7 @@ class HttpHandler:
             "POST", self._endpoint, content=body, headers=headers, timeout=timeout, extensions=extensions
         )
 
-    def _exchange(self, request: httpx.Request, wire: "_Wire") -> Outcome:
+    def _exchange(self, request: httpx.Request, wire: Wire) -> Outcome:
         try:
             response = self._client.send(request, stream=True, follow_redirects=False)
             try:
@@ -93,45 +83,6 @@ class HttpHandler:
         except Exception as exc:  # noqa: BLE001 - whatever an odd answer provokes in the client, the request may be out
             # The message is left out: a protocol error quotes what the service sent.
             return Unknown(f"no complete answer from the service: {type(exc).__name__}")
-
-
-class _CutError(Exception):
-    """Stops an exchange that its caller has given up, before it sends anything."""
-
-
-class _Wire:
-    """Knows from the transport's own events whether the request went out, and can cut the connection."""
-
-    def __init__(self) -> None:
-        self.sent = False
-        self._connecting = False
-        self._cut = False
-        self._socket: socket.socket | None = None
-        self._lock = Lock()
-
-    def trace(self, event: str, info: dict[str, Any]) -> None:
-        with self._lock:
-            self._connecting = True
-            if event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")):
-                self._socket = info["return_value"].get_extra_info("socket")
-            # A CONNECT only asks a proxy for a tunnel; the service has seen nothing yet.
-            elif event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
-                if self._cut:
-                    raise _CutError
-                self.sent = True
-
-    def cut(self) -> bool:
-        """End the exchange for good; true when the request certainly never went out and now never will.
-
-        A transport that reports no events is taken to have sent it.
-        """
-        with self._lock:
-            self._cut = True
-            if self._socket is not None:
-                with suppress(OSError):  # closed already
-                    # The plain method: SSLSocket's own would drop its TLS state under the thread that is reading.
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-            return self._connecting and not self.sent
 
 
 def _checked_endpoint(endpoint: str) -> str:
