@@ -285,7 +285,7 @@ def test_the_sandbox_runs_until_it_is_told_to_stop_and_marks_replays(number: sig
     )],
     (http(200, b'{"a": ' * 31 + b"{}" + b"}" * 31), Done(reduce(lambda inner, _: {"a": inner}, range(31), {}))),
     # Refusals and their reasons
-    (http(307, b"", "Location: /there"), Rejected("HTTP 307")),
+    *[(http(status, b"", "Location: /there"), Rejected(f"HTTP {status}")) for status in (307, 308)],
     (http(400, b'{"error": "no such agent"}'), Rejected("HTTP 400: no such agent")),
     (http(401, b'{"detail": "no\\u0000such\\n\\u202eagent"}'), Rejected("HTTP 401: no such agent")),
     (http(403, b'{"error": {"code": 1}, "message": "odd"}'), Rejected("HTTP 403: odd")),
@@ -300,7 +300,7 @@ def test_the_sandbox_runs_until_it_is_told_to_stop_and_marks_replays(number: sig
     (http(429, b"", "Retry-After: 999999999"), Retry("HTTP 429", 86_400.0)),
     *[(http(429, b"", f"Retry-After: {date}"), Retry("HTTP 429")) for date in ("-5", "nan", "Wed, 21 Oct 2026 07:28:00 GMT")],
     # Nobody knows
-    *[(http(status), Unknown(f"HTTP {status}")) for status in (408, 409, 500, 502, 503, 504, 600)],
+    *[(http(status), Unknown(f"HTTP {status}")) for status in (301, 302, 303, 304, 408, 409, 500, 502, 503, 504, 600)],
     (http(503, b"", "Retry-After: 1"), Unknown("HTTP 503")),
     *[(answer, Unknown) for answer in (
         http(200, b"x" * 65_537), http(200, b"{}")[:-1], b"", b"HTTP/1.1 200", b"SSH-2.0-x\r\n", b"\x00\xff" * 1000,

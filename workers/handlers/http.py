@@ -15,6 +15,7 @@ from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from workers.handlers import Call, answers
 from workers.handlers.wire import Wire
 
+_ELSEWHERE = frozenset({httpx.codes.TEMPORARY_REDIRECT, httpx.codes.PERMANENT_REDIRECT})
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -123,10 +124,12 @@ def _outcome(response: httpx.Response, body: bytes, *, whole: bool) -> Outcome:
         # 409: "the same key is still in progress" to some (the Idempotency-Key draft), "another body" or a business
         #      conflict to others. In the first case the effect may be happening now.
         return Unknown(said)
-    if 300 <= status < 500:  # noqa: PLR2004 - as above
-        # 3xx: we never follow, so the service asked did nothing; a moved endpoint is for people to correct.
+    if status in _ELSEWHERE or 400 <= status < 500:  # noqa: PLR2004 - as above
+        # 307, 308: the same request shall be made elsewhere, so nobody did anything yet; a moved endpoint is for people to
+        #           correct, and we never follow.
         # 4xx: the service looked at the request and refused it.
         return Rejected(said)
+    # Other 3xx: many services carry a POST out and then redirect to a page about it, as 303 is meant and 302 is used.
     # 5xx: failed somewhere in the middle, perhaps after the effect. 503 is no exception, with or without Retry-After:
     #      proxies answer it when the service broke the connection after it had got the request, or when a retry of their
     #      own was shed after a first try went through. Where the service deduplicates, trying again is safe anyway.
