@@ -71,7 +71,7 @@ def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
     params: dict[str, Any] = {name: subject.params[name] for name in inverse.copies if name in subject.params}
     body = CreateAction(
         idempotency_key=str(action.id),
-        origin="system",
+        origin=action.origin,
         action_type=inverse.action_type,
         params=params | inverse.params,
         created_by=action.created_by,

@@ -176,6 +176,24 @@ def test_what_took_back_is_not_undone_by_taking_back_again() -> None:
     assert len(engine.world.actions) == 2
 
 
+def test_rolling_back_comes_from_where_it_was_asked_for() -> None:
+    """A policy may ask less of what systems want among themselves; this is a person's wish."""
+    engine = Company(inverse={"action_type": "TOP_UP", "copies": ["agent_id"], "params": {"amount": -5}})
+    rules = {"required_quorum": {"type": "none"}, "auto_execute": True}
+    easy = Policy.model_validate({"name": "Q", "criteria": {"origin": "system"}, "policy": rules, "priority": 999})
+    found = engine.world.definitions
+    engine.world.definitions = Definitions((*found.policies, Versioned(1, easy)), found.action_types)
+    assert engine.ask("ROLL_BACK", engine.ended(*KNOWN), origin="ops_ui", created_by="admin-3") == "applied"
+    rolled = engine.told.action_id
+    assert rolled is not None
+    for person in ("admin", "admin-2"):
+        engine.vote(rolled, person)
+    engine.ask_to_execute(rolled, "admin-3")
+    engine.try_at(rolled)
+    inverse = engine.action(UUID((engine.action(rolled).result or {})["rolled_back_by"]))
+    assert (inverse.origin, inverse.status) == ("ops_ui", "requested")
+
+
 def test_what_names_no_inverse_is_not_rolled_back() -> None:
     engine = Company()
     rolled = engine.do("ROLL_BACK", engine.ended(*KNOWN))
