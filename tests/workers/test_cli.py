@@ -12,7 +12,7 @@ import pytest
 
 from db import due
 from domain.executing import AttemptFinished, AttemptStarted
-from domain.outcome import Unknown
+from domain.outcome import Retry, Unknown
 from tests.world import Installation, top_up
 from workers import definition_files
 from workers.envelope import SigningKey
@@ -20,6 +20,7 @@ from workers.producer import Producer
 
 COMMAND = [sys.executable, "-c", "from workers.cli.main import main; main()"]
 SECRET = "hunter2"  # noqa: S105 - it guards nothing
+QUERYABLE = {"guarantee": "queryable", "query_path": "/ask"}
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1/0"}
 
 
@@ -163,7 +164,24 @@ def test_attempts_are_listed_with_those_first_of_which_nobody_knows(installation
         (str(under_way), "started"),
     ]
     assert "no answer" in run("attempts", "show", str(unknown), **urls).stdout
+    assert "RESOLVE_OUTCOME" in run("actions", "show", str(unknown), **urls).stdout
     assert run("attempts", "show", str(UUID(int=1)), **urls).returncode == 1
+
+
+def test_it_is_shown_when_an_action_is_tried_again_or_its_service_is_asked(installation: Installation) -> None:
+    urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
+    path = {"name": "ADJUST_FLOAT", "service": "float", "path": "/x"}
+    for guarantee, shown in (({"guarantee": "neither"}, "next try"), (QUERYABLE, "next asked")):
+        text = json.dumps({"action_types": [path | guarantee]})
+        definition_files.apply(installation.owner, definition_files.parse(text, "x"), by="tests")
+        action_id = installation.approved(key=shown)
+        token = due.draw_token(installation.owner)
+        outcome = Unknown("no answer") if guarantee == QUERYABLE else Retry("busy")
+        for given in (AttemptStarted(action_id, token, "tests"), AttemptFinished(action_id, token, outcome)):
+            installation.applier.apply([given])
+        told = run("actions", "show", str(action_id), **urls).stdout
+        assert shown in told
+        assert "waits for" not in told
 
 
 def test_broken_invariants_are_listed_and_the_others_hold(installation: Installation) -> None:

@@ -28,6 +28,12 @@ ActionId = Annotated[UUID, typer.Argument(help="The action.")]
 _UNFINISHED = OPEN | {Status.APPROVED, Status.EXECUTING, Status.OUTCOME_UNKNOWN}
 
 
+_WAYS_OUT = {
+    Status.OUTCOME_UNKNOWN: "people to find out, and `ops-approval create RESOLVE_OUTCOME` to say so",
+    Status.FAILED: "nothing; `ops-approval create RETRY` to have it tried again",
+}
+
+
 @actions.command("list")
 def list_actions(
     status: Annotated[list[Status] | None, typer.Option(help="Only these states; may be repeated.")] = None,
@@ -90,6 +96,7 @@ def print_action(action: dict[str, Any]) -> None:
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
         "content": action["content_hash"],
         "next try": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.APPROVED else None,
+        "next asked": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.OUTCOME_UNKNOWN else None,
         "executed by" if action["executed_at"] else "executor": action["executed_by"],
         "result": json.dumps(action["result"], ensure_ascii=False) if action["result"] is not None else None,
         "error": action["error"],
@@ -109,7 +116,7 @@ def print_action(action: dict[str, Any]) -> None:
 def _waits_for(action: dict[str, Any]) -> str | None:
     if action["status"] == Status.APPROVED and action["next_attempt_at"] is None:
         return f"`ops-approval execute` by one of {' or '.join(sorted(EXECUTOR_ROLES))}, until {when(action['due_at'])} UTC"
-    return None
+    return _WAYS_OUT.get(action["status"]) if action["next_attempt_at"] is None else None
 
 
 @actions.command("trail")
