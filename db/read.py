@@ -14,14 +14,14 @@ Row = dict[str, Any]
 
 
 def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
-    """An action as callers know it, with `votes`, their counts, `approval_ratio` (0 with none) and its `attempts`."""
+    """An action as callers know it, with its votes and their counts, `approval_ratio` (0 with none), its attempts, and what it `led_to`."""
     return conn.execute(
         """
         select a.id, a.idempotency_key, a.origin, a.action_type, a.params, a.target_tenant_type, a.target_tenant_id, a.status,
                a.required_quorum, a.required_ratio, a.timeout_seconds, a.escalation_role, a.auto_execute, a.risk_level,
                a.created_by, a.triggered_by, a.executed_by, a.executed_at, a.result, a.error, a.created_at, a.updated_at,
                a.expires_at, a.requirement, a.decided_at, a.next_attempt_at, a.due_at, a.policy_name, a.policy_version,
-               encode(a.content_hash, 'hex') as content_hash,
+               a.caused_by, encode(a.content_hash, 'hex') as content_hash,
                a.votes_approve, a.votes_reject, a.votes_abstain,
                a.votes_approve + a.votes_reject + a.votes_abstain as votes_total,
                coalesce(round(a.votes_approve::numeric / nullif(a.votes_approve + a.votes_reject, 0), 4), 0) as approval_ratio,
@@ -34,7 +34,10 @@ def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
                coalesce((select jsonb_agg(jsonb_build_object('number', t.number, 'state', t.state, 'token', t.token,
                                                              'started_at', t.started_at, 'finished_at', t.finished_at,
                                                              'reason', t.reason) order by t.number)
-                           from attempts t where t.action_id = a.id), '[]') as attempts
+                           from attempts t where t.action_id = a.id), '[]') as attempts,
+               coalesce((select jsonb_agg(jsonb_build_object('id', l.id, 'action_type', l.action_type, 'status', l.status)
+                                          order by l.created_at, l.id)
+                           from actions l where l.caused_by = a.id), '[]') as led_to
           from actions a where a.id = %s
         """,
         [action_id],

@@ -7,13 +7,14 @@ from uuid import UUID
 
 import pytest
 
-from db import due
+from db import due, read
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.messages import CreateAction
-from domain.outcome import Rejected, Unknown
+from domain.outcome import Outcome, Rejected, Retry, Unknown
 from tests.workers.test_races import race
 from tests.world import Installation, top_up
 from workers import definition_files
+from workers.cli.reading import print_action
 from workers.sandbox import Sandbox
 
 GIVES_UP = {"name": "ADJUST_FLOAT", "guarantee": "neither", "service": "float", "path": "/float/adjustments"}
@@ -28,9 +29,9 @@ def careful(installation: Installation) -> Installation:
     return installation
 
 
-def ended(installation: Installation, outcome: Rejected | Unknown) -> UUID:
+def ended(installation: Installation, outcome: Outcome, key: str = "one") -> UUID:
     """An action whose one attempt came to this."""
-    action_id = installation.approved()
+    action_id = installation.approved(key=key)
     token = due.draw_token(installation.owner)
     for given in (AttemptStarted(action_id, token, "tests"), AttemptFinished(action_id, token, outcome)):
         installation.applier.apply([given])
@@ -95,6 +96,49 @@ def test_rolling_back_makes_an_action_that_others_agree_to(careful: Installation
     }
     assert executor.execute(agreed(careful, "ROLL_BACK", action_id)) == "failed"
     assert len(sandbox.effects()) == 1
+
+
+def shown(installation: Installation, action_id: UUID, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `actions show` prints, with single spaces."""
+    action = read.get_action_with_votes(installation.owner, action_id)
+    assert action is not None
+    print_action(action)
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_an_action_names_what_caused_it_and_that_names_all_that_it_led_to(
+    careful: Installation, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    action_id = careful.approved()
+    executor = careful.executor(sandbox.url)
+    executor.execute(action_id)
+    roll_back = agreed(careful, "ROLL_BACK", action_id)
+    executor.execute(roll_back)
+    inverse = careful.scalar("select id from actions where caused_by = %s and action_type = 'ADJUST_FLOAT'", action_id)
+    assert f"caused by {action_id}" in shown(careful, inverse, capsys)
+    told = shown(careful, action_id, capsys)
+    assert f"led to ROLL_BACK {roll_back} executed led to ADJUST_FLOAT {inverse} requested" in told
+    assert "caused by" not in told
+
+
+def test_an_action_that_is_stuck_shows_what_it_waits_for(
+    careful: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits = ended(careful, Retry("busy"))
+    at = careful.action(waits)["next_attempt_at"]
+    assert f"next try {at:%Y-%m-%d %H:%M:%S} UTC" in shown(careful, waits, capsys)
+
+
+def test_an_unknown_outcome_shows_who_must_settle_it(careful: Installation, capsys: pytest.CaptureFixture[str]) -> None:
+    told = shown(careful, ended(careful, Unknown("timeout")), capsys)
+    assert "waits for people" in told
+    assert "RESOLVE_OUTCOME" in told
+    asked = GIVES_UP | {"guarantee": "queryable", "query_path": "/asked"}
+    definitions = definition_files.parse(json.dumps({"action_types": [asked]}), "x")
+    definition_files.apply(careful.owner, definitions, by="tests")
+    action_id = ended(careful, Unknown("timeout"), key="queryable")
+    at = careful.action(action_id)["next_attempt_at"]
+    assert f"next asked {at:%Y-%m-%d %H:%M:%S} UTC" in shown(careful, action_id, capsys)
 
 
 def test_two_retries_at_once_try_it_once(careful: Installation, sandbox: Sandbox) -> None:

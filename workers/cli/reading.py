@@ -83,15 +83,17 @@ def print_action(action: dict[str, Any]) -> None:
     out.print(f"{action['action_type']} ", style="bold", end="")
     out.print(coloured(action["status"]))
     must_agree = quorum_tree.in_words(Requirement.model_validate(action["requirement"]).tree)
+    others = "; or so of what caused it" if action["caused_by"] else ""
     facts = {
         "id": action["id"],
         "params": json.dumps(action["params"], ensure_ascii=False),
         "target": f"{action['target_tenant_type'] or ''} {action['target_tenant_id'] or ''}".strip(),
         "risk": action["risk_level"],
         "asked for": f"by {action['created_by']} through {action['origin']}, {when(action['created_at'])} UTC",
+        "caused by": action["caused_by"],
         "policy": f"{action['policy_name']} (version {action['policy_version']})",
         "must agree": f"{must_agree}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
-        "may not": ", ".join(action["requirement"]["excluded"]) + " (asked for it, or is its target)",
+        "may not": f"{', '.join(action['requirement']['excluded'])} (asked for it, or is its target{others})",
         "waits for": _waits_for(action),
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
         "content": action["content_hash"],
@@ -111,6 +113,8 @@ def print_action(action: dict[str, Any]) -> None:
     for attempt in action["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
         out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))
+    for other in action["led_to"]:
+        out.print(f"  {'led to':<12}", shown(f"{other['action_type']} {other['id']} {other['status']}"))
 
 
 def _waits_for(action: dict[str, Any]) -> str | None:
@@ -151,7 +155,7 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 def _event_row(event: Event) -> tuple[str | Text, ...]:
-    names = ("vote", "comment", "reason", "role", "attempt", "policy_name")
+    names = ("vote", "comment", "reason", "role", "attempt", "agreed_in", "policy_name")
     told = ", ".join(f"{name} {event.data[name]}" for name in names if event.data.get(name) is not None)
     return when(event.at), coloured(event.event.value), event.actor, told
 
