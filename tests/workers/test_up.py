@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 
 from tests.world import Installation
+from workers.cli.up import at_sandbox
 from workers.sandbox import Sandbox
+from workers.settings import Settings
 from workers.stack import urls_for
 
 COMMAND = [sys.executable, "-c", "from workers.cli.main import main; main()"]
@@ -169,6 +171,12 @@ def test_the_readme_can_be_followed_by_hand(up: Up) -> None:
         assert done.returncode == 0, done.stderr + done.stdout
         action = action or next(iter(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", done.stdout)), "")
     assert "executed" in done.stdout
+
+
+def test_services_that_no_shipped_action_type_has_stay_where_they_are_beside_a_sandbox() -> None:
+    own = Settings(services={"payer": "http://payer", "float": "http://float"})
+    services = {name: str(url) for name, url in at_sandbox(own, "http://sandbox").services.items()}
+    assert (services["payer"], services["float"]) == ("http://payer/", "http://sandbox")
 
 
 def test_a_worker_whose_whole_group_is_signalled_ends(up: Up) -> None:

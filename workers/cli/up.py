@@ -25,7 +25,12 @@ SERVICES = sorted({item.service for _, item in definition_files.shipped() if isi
 """The services that the shipped action types are executed at."""
 
 WithSandbox = Annotated[
-    bool, typer.Option("--sandbox", help="Execute at a sandbox of services on this machine, to try things out.")
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Execute the shipped action types at a sandbox on this machine, to try things out; "
+        "others where OPS_APPROVAL_SERVICES says.",
+    ),
 ]
 
 
@@ -40,10 +45,15 @@ def up(*, sandbox: WithSandbox = False, data: Data = None) -> None:
         _run(settings)
         return
     with Sandbox() as services:
-        _run(settings.model_copy(update={"services": dict.fromkeys(SERVICES, services.url)}))
+        _run(at_sandbox(settings, services.url), sandbox_url=services.url)
 
 
-def _run(settings: Settings) -> None:
+def at_sandbox(settings: Settings, url: str) -> Settings:
+    """The same settings with a sandbox in the place of the shipped action types' services; others stay where they are."""
+    return settings.model_copy(update={"services": settings.services | dict.fromkeys(SERVICES, url)})
+
+
+def _run(settings: Settings, sandbox_url: str | None = None) -> None:
     stopping = threading.Event()
     err.print(f"Starting in {settings.data} …", style="dim")
     try:
@@ -58,6 +68,8 @@ def _run(settings: Settings) -> None:
             out.print(f"  DATABASE_URL='{_without_password(stack.urls.database_url)}'")
             out.print(f"  REDIS_URL='{_without_password(stack.urls.redis_url)}'")
             out.print(f"  keys in {stack.keys}")
+            if sandbox_url is not None:
+                out.print(f"  sandbox at {sandbox_url}; what was done there: {sandbox_url}/ledger")
             missing = sorted(set(SERVICES) - set(settings.services))
             if missing:
                 out.print(
