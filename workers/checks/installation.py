@@ -125,8 +125,8 @@ def outcomes(work: Work) -> Finding:
     if work.outcomes_unknown:
         return warning(
             Check.OUTCOMES,
-            f"Of {work.outcomes_unknown} actions nobody knows whether they happened. Ask the service: `ops-approval actions "
-            f"list --status outcome_unknown`",
+            f"Actions of which nobody knows whether they happened: {work.outcomes_unknown}. Find out at the service, and settle "
+            "each with a RESOLVE_OUTCOME: `ops-approval actions list --status outcome_unknown`",
         )
     return ok(Check.OUTCOMES, "Every outcome is known.")
 
