@@ -8,12 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
+from ruamel.yaml import YAML
 from typer.main import get_command
 
 from db.invariants import load
+from domain.action_type import ActionType
+from workers import definition_files
 from workers.cli.main import app
 from workers.handlers import http
 from workers.invariants import LOOKS
+from workers.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [
@@ -65,6 +69,31 @@ def test_every_invariant_is_listed_with_checks_and_tests_that_exist() -> None:
     assert set(re.findall(r"\[(\d\d_\w+)\]\(", page)) == known
     for name, path in re.findall(r"\[(test_\w+)\]\(\.\./([^)]+)\)", page):
         assert f"\ndef {name}(" in (ROOT / path).read_text(), f"{path} has no {name}"
+
+
+def test_the_action_types_and_inverses_that_a_page_shows_can_be_put_in_force() -> None:
+    page = (ROOT / "docs" / "execution.md").read_text()
+    whole, inverse = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    ((_, shown),) = definition_files.parse(whole, "execution.md")
+    assert isinstance(shown, ActionType)
+    known = next(item for _, item in definition_files.shipped() if item.name == "ADJUST_FLOAT")
+    assert isinstance(known, ActionType)
+    named = YAML(typ="safe", pure=True).load(inverse)["inverse"]
+    reversible = ActionType.model_validate(known.model_dump() | {"inverse": named})
+    assert reversible.inverse is not None
+    undone = {"agent_id": "agent-123", "adjustment": "top_up", "amount": 1}
+    undoes = {name: undone[name] for name in reversible.inverse.copies} | reversible.inverse.params
+    assert reversible.problems_of(undoes) == []
+    with Sandbox() as sandbox:
+        sandbox_says = [
+            httpx.post(
+                f"{sandbox.url}{reversible.path}",
+                headers={"Idempotency-Key": key},
+                json={"action_id": key, "action_type": "ADJUST_FLOAT", "params": params},
+            ).status_code
+            for key, params in (("done", undone), ("undone", undoes))
+        ]
+    assert sandbox_says == [200, 200]
 
 
 def test_every_status_of_an_answer_means_what_the_page_about_execution_says() -> None:
