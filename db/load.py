@@ -18,6 +18,7 @@ from db.definitions import load_definitions
 from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
+from domain.internal import made_by
 from domain.internal_types import INTERNAL_TYPES, subject_of
 from domain.messages import (
     CancelAction,
@@ -90,6 +91,8 @@ def _lock(conn: Connection, inputs: Iterable[Input]) -> None:
                 names.add(f"content {given.content_sha256.hex()}")
             case ParkingEnded():
                 names.add(f"action {given.action_id}")
+            case Perform():
+                names.add(f"action {made_by(given.action_id)}")
             case _:
                 pass  # the others concern one existing action, and its row is the lock
     keys = sorted({int.from_bytes(sha256(name.encode()).digest()[:8], signed=True) for name in names})
@@ -103,6 +106,7 @@ def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> N
     signed = [item for item in given if isinstance(item, Message)]
     # What is to be buried needs no parked votes; they may be what it cannot be applied with.
     created = [item.action_id for item in inputs if isinstance(item, Message) and isinstance(item.body, CreateAction)]
+    created += [made_by(item.action_id) for item in inputs if isinstance(item, Perform)]
     found = conn.execute(
         """
         with wanted as (

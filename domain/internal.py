@@ -1,6 +1,7 @@
 """What the engine does when an internal action is executed: in one step with the end of its attempt, so once or not at all."""
 
 from typing import Any
+from uuid import UUID
 
 from domain import creation, messages, outcomes
 from domain.action_type import Inverse
@@ -12,6 +13,11 @@ from domain.refusals import Refusal
 from domain.world import ENGINE, Action, World
 
 _MAY_STILL_HAPPEN = frozenset(Status) - FINAL | {Status.EXECUTED}
+
+
+def made_by(action_id: UUID) -> UUID:
+    """The id of the action that rolling something back by this action creates: votes on it may come before."""
+    return messages.action_id(ENGINE, str(action_id), "")
 
 
 def perform(world: World, action: Action) -> Outcome:
@@ -77,8 +83,7 @@ def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
         created_by=action.created_by,
         triggered_by=action.triggered_by,
     )
-    action_id = messages.action_id(ENGINE, body.idempotency_key, "")
-    made = creation.make(world, ENGINE, action_id, body, caused_by=subject)
+    made = creation.make(world, ENGINE, made_by(action.id), body, caused_by=subject)
     if isinstance(made, Refusal):
         return Rejected(made.sentence)
     return Done({"action_id": str(subject.id), "rolled_back_by": str(made.id)})

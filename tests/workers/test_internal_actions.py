@@ -9,6 +9,7 @@ import pytest
 
 from db import due, read
 from domain.executing import AttemptFinished, AttemptStarted
+from domain.internal import made_by
 from domain.messages import CreateAction
 from domain.outcome import Outcome, Rejected, Retry, Unknown
 from tests.workers.test_races import race
@@ -139,6 +140,17 @@ def test_an_unknown_outcome_shows_who_must_settle_it(careful: Installation, caps
     action_id = ended(careful, Unknown("timeout"), key="queryable")
     at = careful.action(action_id)["next_attempt_at"]
     assert f"next asked {at:%Y-%m-%d %H:%M:%S} UTC" in shown(careful, action_id, capsys)
+
+
+def test_a_vote_on_what_rolls_back_counts_though_it_came_before(careful: Installation, sandbox: Sandbox) -> None:
+    action_id = careful.approved()
+    executor = careful.executor(sandbox.url)
+    assert executor.execute(action_id) == "executed"
+    asked = agreed(careful, "ROLL_BACK", action_id)
+    inverse = made_by(asked)
+    assert careful.vote(inverse, "finance-user-4").outcome == "parked"
+    assert executor.execute(asked) == "executed"
+    assert careful.trail(inverse) == ["created", "voted"]
 
 
 def test_two_retries_at_once_try_it_once(careful: Installation, sandbox: Sandbox) -> None:
