@@ -150,6 +150,7 @@ create table actions (
     required_quorum         jsonb not null,
     required_ratio          numeric not null check (required_ratio between 0.5 and 1),
     timeout_seconds         integer not null check (timeout_seconds > 0),
+    -- The role of the first escalation step; all of them are in requirement.
     escalation_role         text,
     auto_execute            boolean not null,
     execute_within_seconds  integer not null check (execute_within_seconds > 0),

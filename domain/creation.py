@@ -15,7 +15,8 @@ from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subj
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Terms, Versioned
-from domain.quorum import Requirement
+from domain.quorum import EscalationStep, Requirement
+from domain.quorum_tree import Tree
 from domain.refusals import Code, Refusal
 from domain.trail import EventName
 from domain.world import Action, World
@@ -132,11 +133,20 @@ def _facts(body: CreateAction, target: tuple[str | None, str | None], risk_level
 
 
 def _requirement(world: World, terms: Terms, excluded: set[str]) -> Requirement:
+    tree = quorum_tree.freeze(terms.tree, world.directory, world.now)
     return Requirement(
-        tree=quorum_tree.freeze(terms.tree, world.directory, world.now),
+        tree=tree,
         required_ratio=terms.required_ratio,
-        escalation=terms.escalation,
+        escalation=_not_easier(world, tree, terms.escalation) if terms.brought_forward else terms.escalation,
         excluded=tuple(sorted(excluded)),
+    )
+
+
+def _not_easier(world: World, tree: Tree | None, steps: tuple[EscalationStep, ...]) -> tuple[EscalationStep, ...]:
+    """Steps that ask for no fewer people than the tree does: who shortens a deadline must not make it easier by that."""
+    fewest = 0 if tree is None else quorum_tree.fewest(tree, world.directory, world.now)
+    return tuple(
+        step.model_copy(update={"min_votes": None}) if (step.min_votes or fewest) < fewest else step for step in steps
     )
 
 
@@ -175,7 +185,7 @@ def _action(
         "required_quorum": terms.required_quorum,
         "required_ratio": terms.required_ratio,
         "timeout_seconds": terms.timeout_seconds,
-        "escalation_role": rules.escalation_role,
+        "escalation_role": terms.escalation[0].role if terms.escalation else None,
         "auto_execute": policy.effective_auto_execute(rules.auto_execute, body.auto_execute),
         "execute_within_seconds": rules.execute_within_seconds,
         "caused_by": None if caused_by is None else caused_by.id,

@@ -12,7 +12,8 @@ def enforce(world: World, action: Action) -> Action:
     """Expire, escalate or give up an action whose deadline has passed by the world's clock; otherwise leave it.
 
     A step's time runs from the deadline before it and not from when a sweep noticed, so that the result is the same
-    whenever somebody looks. Votes that were already cast may decide as soon as the step's role counts.
+    whenever somebody looks, though several steps were missed. Votes that were already cast may decide as soon as the
+    step's role counts.
     """
     while action.status in OPEN and action.expires_at <= world.now:
         if action.steps_reached < len(action.requirement.escalation):
@@ -43,7 +44,7 @@ def _escalate(world: World, action: Action) -> Action:
         action,
         EventName.ESCALATED,
         ENGINE,
-        {"role": step.role, "deadline": timestamp(deadline)},
+        {"step": action.steps_reached + 1, "role": step.role, "deadline": timestamp(deadline)},
         status=Status.ESCALATED,
         steps_reached=action.steps_reached + 1,
         expires_at=deadline,

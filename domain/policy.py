@@ -29,6 +29,9 @@ def _a_number(value: Any) -> Any:
     return value
 
 
+MOST_STEPS = 8
+"""How many escalation steps a policy may have."""
+
 Ratio = Annotated[Decimal, Field(ge=Decimal("0.5"), le=1), BeforeValidator(_a_number)]
 """An approval ratio: exact, from one half to one."""
 
@@ -37,7 +40,8 @@ class Rules(BaseModel):
     """What a policy asks for: the `policy` object of the spec, with its defaults.
 
     `auto_execute` None means the policy is silent and the message's own wish counts. `execute_within_seconds` is how long
-    an approval is good for when nobody asks for the execution.
+    an approval is good for when nobody asks for the execution. `escalation` is a chain of steps, one after the other;
+    `escalation_role` is the spec's chain of one step, which lasts as long as the action's own deadline.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +50,7 @@ class Rules(BaseModel):
     required_ratio: Ratio = Decimal("0.60")
     timeout_seconds: Seconds = DAY_SECONDS
     escalation_role: RoleName | None = None
+    escalation: Annotated[tuple[EscalationStep, ...], Field(max_length=MOST_STEPS)] = ()
     auto_execute: Annotated[bool, Field(strict=True)] | None = None
     execute_within_seconds: Seconds = DAY_SECONDS
 
@@ -54,6 +59,12 @@ class Rules(BaseModel):
     def _quorum_is_understood(cls, value: dict[str, Any]) -> dict[str, Any]:
         quorum_tree.parse(value)
         return value
+
+    @model_validator(mode="after")
+    def _one_way_to_escalate(self) -> Self:
+        if self.escalation_role is not None and self.escalation:
+            raise ValueError("escalation_role is a chain of one step: give that or escalation, not both")
+        return self
 
     @cached_property
     def tree(self) -> Tree | None:
@@ -65,25 +76,32 @@ class Rules(BaseModel):
     ) -> "Terms":
         """What an action must meet: these rules, made stricter by a producer's wishes where it has any.
 
-        Both quorums, the higher ratio, the shorter time.
+        Both quorums, the higher ratio, the shorter time. The steps of `escalation` keep their times.
         """
         wished = None if required_quorum is None else quorum_tree.parse(required_quorum)
         timeout_seconds = min(self.timeout_seconds, timeout_seconds or self.timeout_seconds)
-        role = self.escalation_role
         return Terms(
             tree=quorum_tree.both(self.tree, wished),
             required_quorum=_both_documents(self, wished, required_quorum),
             required_ratio=max(self.required_ratio, required_ratio or self.required_ratio),
             timeout_seconds=timeout_seconds,
-            escalation=() if role is None else (EscalationStep(role=role, timeout_seconds=timeout_seconds),),
+            escalation=self.steps(timeout_seconds),
+            brought_forward=timeout_seconds < self.timeout_seconds,
         )
+
+    def steps(self, timeout_seconds: int) -> tuple[EscalationStep, ...]:
+        """The escalation steps of an action that has this deadline of its own."""
+        if self.escalation_role is None:
+            return self.escalation
+        return (EscalationStep(role=self.escalation_role, timeout_seconds=timeout_seconds),)
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What the approval of one action takes; `required_quorum` says of `tree` what the spec's notation says.
 
-    Each escalation step has a deadline as long as the action's own.
+    `brought_forward` says that the producer asked for a shorter time than the policy gives, so that escalation begins
+    earlier.
     """
 
     tree: Tree | None
@@ -91,6 +109,7 @@ class Terms:
     required_ratio: Decimal
     timeout_seconds: int
     escalation: tuple[EscalationStep, ...]
+    brought_forward: bool
 
 
 def _both_documents(rules: Rules, wished: Tree | None, document: dict[str, Any] | None) -> dict[str, Any]:

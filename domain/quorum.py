@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from domain.definition import Seconds
 from domain.directory import Directory
 from domain.quorum_tree import ANY_ROLE, Frozen, People, RoleName, Tree, fills, needs, seatings
 
@@ -21,8 +22,11 @@ class EscalationStep(Frozen):
     """A role that may decide too, once the step is reached; `min_votes` None means as many as the base tree needs."""
 
     role: RoleName
-    min_votes: Annotated[int, Field(ge=1, strict=True)] | None = None
-    timeout_seconds: Annotated[int, Field(gt=0, strict=True)]
+    min_votes: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
+    timeout_seconds: Seconds
+
+    def __str__(self) -> str:
+        return self.role if self.min_votes is None else f"{self.role} ({self.min_votes} votes in all)"
 
 
 class Requirement(Frozen):

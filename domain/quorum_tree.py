@@ -237,6 +237,11 @@ def seatings(tree: Tree, directory: Directory, now: datetime) -> Iterator[Seats]
                     yield dict(seats)
 
 
+def fewest(tree: Tree, directory: Directory, now: datetime) -> int:
+    """The smallest number of people who fill the tree."""
+    return min(sum(seats.values()) for seats in seatings(tree, directory, now))
+
+
 def fills(ways: Sequence[Seats], people: dict[str, frozenset[str]]) -> bool:
     """Whether these people, each with the roles that count for them, can take every seat of one of the ways."""
     return any(_all_seated(seats, people) for seats in ways)

@@ -78,7 +78,17 @@ def list_policies(*, as_json: AsJson = False, data: Data = None) -> None:
     if as_json:
         print_json([row["body"] | {"version": row["version"]} for row in found])
         return
-    columns = ("priority", "name", "version", "enabled", "for", "must agree", "ratio", "within", "escalates to")
+    columns = (
+        "priority",
+        "name",
+        "version",
+        "enabled",
+        "for",
+        "must agree",
+        "ratio",
+        "within",
+        "escalates to",
+    )
     print_table(columns, (_policy_row(row) for row in found))
 
 
@@ -98,5 +108,5 @@ def _policy_row(row: dict[str, Any]) -> tuple[str, ...]:
         quorum_tree.in_words(rules.tree),
         str(rules.required_ratio),
         f"{rules.timeout_seconds} s",
-        rules.escalation_role or "",
+        "; then ".join(f"{step} for {step.timeout_seconds} s" for step in rules.steps(rules.timeout_seconds)),
     )

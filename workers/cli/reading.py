@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -65,6 +66,15 @@ def _list_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
 @actions.command("show")
 def show(action_id: ActionId, *, as_json: AsJson = False, data: Data = None) -> None:
     """One action: what it would do, who must agree, who has, and what became of it."""
+    action = get_action(data, action_id)
+    if as_json:
+        print_json(action)
+    else:
+        print_action(action)
+
+
+def get_action(data: Path | None, action_id: UUID) -> dict[str, Any]:
+    """An action with its votes; who asks for one that is not there is told so."""
     with open_reader(data) as conn:
         action = read.get_action_with_votes(conn, action_id)
     if action is None:
@@ -72,17 +82,15 @@ def show(action_id: ActionId, *, as_json: AsJson = False, data: Data = None) -> 
             f"There is no action {action_id}. A message that asked for it may have been refused: see its receipt.",
             REFUSED,
         )
-    if as_json:
-        print_json(action)
-    else:
-        print_action(action)
+    return action
 
 
 def print_action(action: dict[str, Any]) -> None:
     """An action for people."""
     out.print(f"{action['action_type']} ", style="bold", end="")
     out.print(coloured(action["status"]))
-    must_agree = quorum_tree.in_words(Requirement.model_validate(action["requirement"]).tree)
+    requirement = Requirement.model_validate(action["requirement"])
+    must_agree = quorum_tree.in_words(requirement.tree)
     others = "; or so of what caused it" if action["caused_by"] else ""
     facts = {
         "id": action["id"],
@@ -93,6 +101,7 @@ def print_action(action: dict[str, Any]) -> None:
         "caused by": action["caused_by"],
         "policy": f"{action['policy_name']} (version {action['policy_version']})",
         "must agree": f"{must_agree}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
+        "escalates": _escalation(requirement, action) if requirement.escalation and action["status"] in OPEN else None,
         "may not": f"{', '.join(action['requirement']['excluded'])} (asked for it, or is its target{others})",
         "waits for": _waits_for(action),
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
@@ -115,6 +124,15 @@ def print_action(action: dict[str, Any]) -> None:
         out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))
     for other in action["led_to"]:
         out.print(f"  {'led to':<12}", shown(f"{other['action_type']} {other['id']} {other['status']}"))
+
+
+def _escalation(requirement: Requirement, action: dict[str, Any]) -> str:
+    """Which step is open, until when, and who comes after it."""
+    reached, steps = action["steps_reached"], [str(step) for step in requirement.escalation]
+    until, later = f"{when(action['expires_at'])} UTC", "; then ".join([*steps[reached:], "it expires"])
+    if reached == 0:
+        return f"at {until} to {later}"
+    return f"step {reached} of {len(steps)} is open to {steps[reached - 1]} until {until}; then {later}"
 
 
 def _waits_for(action: dict[str, Any]) -> str | None:
@@ -155,7 +173,7 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 def _event_row(event: Event) -> tuple[str | Text, ...]:
-    names = ("vote", "comment", "reason", "role", "attempt", "agreed_in", "policy_name")
+    names = ("vote", "comment", "reason", "step", "role", "attempt", "agreed_in", "policy_name")
     told = ", ".join(f"{name} {event.data[name]}" for name in names if event.data.get(name) is not None)
     return when(event.at), coloured(event.event.value), event.actor, told
 
