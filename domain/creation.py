@@ -14,7 +14,7 @@ from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
-from domain.policy import Terms, Versioned
+from domain.policy import Rules, Terms, Versioned
 from domain.quorum import EscalationStep, Requirement
 from domain.quorum_tree import Tree
 from domain.refusals import Code, Refusal
@@ -132,13 +132,15 @@ def _facts(body: CreateAction, target: tuple[str | None, str | None], risk_level
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _requirement(world: World, terms: Terms, excluded: set[str]) -> Requirement:
+def _requirement(world: World, rules: Rules, terms: Terms, excluded: set[str]) -> Requirement:
     tree = quorum_tree.freeze(terms.tree, world.directory, world.now)
     return Requirement(
         tree=tree,
         required_ratio=terms.required_ratio,
         escalation=_not_easier(world, tree, terms.escalation) if terms.brought_forward else terms.escalation,
         excluded=tuple(sorted(excluded)),
+        require_content_hash=rules.require_content_hash,
+        require_personal_key=rules.require_personal_key,
     )
 
 
@@ -181,7 +183,7 @@ def _action(
         "triggered_by": body.triggered_by,
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
-        "requirement": _requirement(world, terms, excluded),
+        "requirement": _requirement(world, rules, terms, excluded),
         "required_quorum": terms.required_quorum,
         "required_ratio": terms.required_ratio,
         "timeout_seconds": terms.timeout_seconds,

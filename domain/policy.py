@@ -51,6 +51,8 @@ class Rules(BaseModel):
     timeout_seconds: Seconds = DAY_SECONDS
     escalation_role: RoleName | None = None
     escalation: Annotated[tuple[EscalationStep, ...], Field(max_length=MOST_STEPS)] = ()
+    require_content_hash: Annotated[bool, Field(strict=True)] = False
+    require_personal_key: Annotated[bool, Field(strict=True)] = False
     auto_execute: Annotated[bool, Field(strict=True)] | None = None
     execute_within_seconds: Seconds = DAY_SECONDS
 

@@ -26,20 +26,23 @@ class EscalationStep(Frozen):
     timeout_seconds: Seconds
 
     def __str__(self) -> str:
-        return self.role if self.min_votes is None else f"{self.role} ({self.min_votes} votes in all)"
+        return self.role if self.min_votes is None else f"{self.role} (votes in all: {self.min_votes})"
 
 
 class Requirement(Frozen):
     """What an action's approval takes. `tree` None means nobody's: it is approved at creation, by an explicit policy.
 
     `excluded` are the people kept out by separation of duties: the creator, whoever triggered it, and the target.
-    `steps_reached` is how many escalation steps are open; everything else is frozen when the action is created.
+    `require_content_hash` and `require_personal_key` are what a vote must bring to be counted. `steps_reached` is how
+    many escalation steps are open; everything else is frozen when the action is created.
     """
 
     tree: Tree | None
     required_ratio: Annotated[Decimal, Field(ge=Decimal("0.5"), le=1)]
     escalation: tuple[EscalationStep, ...] = ()
     excluded: tuple[str, ...] = ()
+    require_content_hash: bool = False
+    require_personal_key: bool = False
     steps_reached: Annotated[int, Field(ge=0)] = 0
 
     @property

@@ -48,6 +48,8 @@ class Code(StrEnum):
     SEPARATION_OF_DUTIES = "separation_of_duties"
     ROLE_NOT_HELD = "role_not_held"
     NOT_ELIGIBLE = "not_eligible"
+    PERSONAL_KEY_REQUIRED = "personal_key_required"
+    CONTENT_HASH_REQUIRED = "content_hash_required"
     CONTENT_HASH_MISMATCH = "content_hash_mismatch"
     CAST_IN_FUTURE = "cast_in_future"
     SUPERSEDED = "superseded"
@@ -93,6 +95,8 @@ SENTENCES: dict[Code, str] = {
     Code.SEPARATION_OF_DUTIES: "Who created, triggered or is the target of an action, or of what caused it, does not vote on it.",
     Code.ROLE_NOT_HELD: "The message claims a role that the directory does not give to this person.",
     Code.NOT_ELIGIBLE: "This person's vote could fill no seat of the action's requirement.",
+    Code.PERSONAL_KEY_REQUIRED: "Votes on this action are signed with the voter's own key: enrol one with `ops-approval keys enrol`, and vote with --key.",
+    Code.CONTENT_HASH_REQUIRED: "Votes on this action name the content that the voter saw: vote with --review, or with the content_hash that `ops-approval actions show` prints.",
     Code.CONTENT_HASH_MISMATCH: "The vote is for other content than the action has; read the action again.",
     Code.CAST_IN_FUTURE: "A vote cannot be cast after its message was issued.",
     Code.SUPERSEDED: "A later vote of the same person is already counted.",

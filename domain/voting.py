@@ -96,6 +96,10 @@ def _refusal(world: World, action: Action, message: Message, body: CastVote, rol
             Code.NOT_ELIGIBLE,
             "`ops-approval actions show` says which roles may, and `ops-approval directory who` who holds one.",
         )
+    if requirement.require_personal_key and message.person is None:
+        return Refusal(Code.PERSONAL_KEY_REQUIRED)
+    if requirement.require_content_hash and body.content_hash is None:
+        return Refusal(Code.CONTENT_HASH_REQUIRED)
     if body.content_hash is not None and body.content_hash != action.content_hash.hex():
         return Refusal(Code.CONTENT_HASH_MISMATCH)
     if body.cast_at is not None and body.cast_at > message.issued_at:
@@ -129,4 +133,5 @@ def _voted(cast: Vote) -> dict[str, Any]:
         "issuer": cast.issuer,
         "jti": cast.jti,
         "kid": cast.kid,
+        "content_hash": cast.content_hash,
     }

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from db.keys import KeyRing
 from domain.exact_json import MAX_BYTES, canonical, parse_json
-from domain.keys import ALGORITHM, Scope, VerificationKey
+from domain.keys import ALGORITHM, PERSONAL, Scope, VerificationKey
 from domain.messages import MAX_SNAPSHOT_BYTES, AnyBody, Message, SyncDirectory, Unopened, content_sha256, parse_body
 from domain.refusals import Code, Refusal, printable
 
@@ -82,6 +82,11 @@ class SigningKey:
         self.kid = kid
         self.issuer = issuer
         self._jwk = jwk
+
+    @property
+    def person(self) -> str | None:
+        """Whose own key it is; None for the key of an issuer."""
+        return self.issuer.removeprefix(PERSONAL) if self.issuer.startswith(PERSONAL) else None
 
     @classmethod
     def generate(cls, kid: str, issuer: str) -> "SigningKey":

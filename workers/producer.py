@@ -47,6 +47,11 @@ class Producer:
         self._key = key
         self._audience = audience
 
+    @property
+    def person(self) -> str | None:
+        """The person with whose own key it signs; None where it signs with an issuer's."""
+        return self._key.person
+
     def send(self, body: AnyBody, *, jti: str | None = None) -> Ticket:
         """Sign and enqueue one message.
 

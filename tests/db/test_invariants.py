@@ -128,6 +128,14 @@ def ask_for_another_content(conn: Connection) -> None:
     recreate(conn, row["action_id"])
 
 
+def ask_more_of_votes(conn: Connection) -> None:
+    rejected = some(conn, Status.REJECTED)
+    conn.execute(
+        "update actions set requirement = requirement || '{\"require_personal_key\": true}' where id = %s", [rejected]
+    )
+    recreate(conn, rejected)
+
+
 def use_a_key_twice(conn: Connection) -> None:
     conn.execute("alter table actions drop constraint one_action_per_key")
     conn.execute("update actions set idempotency_key = 'same' where status = 'requested'")
@@ -178,6 +186,7 @@ BREAKS: dict[str, str | Callable[[Connection], None]] = {
     "07_votes_were_sent": "update keys set valid_from = now() - interval '2 hours', valid_until = now() - interval '1 hour'",
     "07_votes_had_grants": "update grants set starts_at = starts_at - interval '2 hours', ends_at = starts_at - interval '1 hour'",
     "07_votes_saw_the_content": ask_for_another_content,
+    "07_votes_bring_what_is_asked": ask_more_of_votes,
     "07_votes_in_time": "update messages set expires_at = issued_at - interval '1 hour' where type = 'CastVote'",
     "07_votes_are_signed": "update votes set comment = 'what nobody said'",
     "08_approved_was_decided": "update actions set votes_approve = votes_approve + 1 where status = 'approved'",

@@ -40,7 +40,9 @@ TARGETS = st.sampled_from(
     [action_id("sira", name, "") for name in BEGUN * 3 + KEY_NAMES] + [action_id("desk", "k1", "")]
 )
 DESKS = st.sampled_from(["desk-1", "desk-1", "desk-2", "desk-3", "person:f1"])
-KINDS = st.sampled_from(["role", "role", "ratio", "share", "named", "both", "nobody", "none of them"])
+KINDS = st.sampled_from(
+    ["role", "role", "ratio", "share", "named", "both", "nobody", "none of them", "chain", "asking"]
+)
 GUARANTEES = ["DEDUPLICATES", "QUERYABLE", "NEITHER"]
 TYPES = st.sampled_from(GUARANTEES)
 CHOICES = st.sampled_from(["approve", "approve", "approve", "reject", "abstain", "withdraw"])

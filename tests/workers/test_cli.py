@@ -24,14 +24,20 @@ QUERYABLE = {"guarantee": "queryable", "query_path": "/ask"}
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1/0"}
 
 
-def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, typed: str = "", **env: str) -> subprocess.CompletedProcess[str]:
     clean = {
         name: value
         for name, value in os.environ.items()
         if name not in {*NOWHERE, "BROKER_URL"} and "OPS_APPROVAL" not in name
     }
     return subprocess.run(
-        [*COMMAND, *arguments], env=clean | env, capture_output=True, text=True, timeout=60, check=False
+        [*COMMAND, *arguments],
+        env=clean | env,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -44,6 +50,8 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["create", "X", "--as", "eve"], {"OPS_APPROVAL_DATA": "/nonexistent"}, 2, "--key"),
         (["create", "X", "--as", "eve", "--params", "[1]"], NOWHERE, 2, "JSON object"),
         (["create", "X", "--as", "eve", "--origin", "module!"], NOWHERE, 2, "origin"),
+        (["vote", str(UUID(int=1)), "approve"], {"OPS_APPROVAL_DATA": "/nonexistent"}, 2, "--key"),
+        (["vote", str(UUID(int=1)), "approve", "--review", "--json"], NOWHERE, 2, "--content-hash"),
         (["vote", "5", "approve", "--as", "eve"], NOWHERE, 2, "UUID"),
         (["policies", "apply", "/nonexistent.yaml"], NOWHERE, 2, "cannot be read"),
         (["keys", "create", " ", "/tmp/x", "--type", "CastVote"], NOWHERE, 2, "printable"),  # noqa: S108 - not written

@@ -11,7 +11,7 @@ from db.schema import SchemaError
 from domain import quorum_tree
 from domain.policy import Policy
 from workers import definition_files
-from workers.cli.console import REFUSED, AsJson, fail, me, out, print_json, print_table
+from workers.cli.console import REFUSED, AsJson, fail, me, must_bring, out, print_json, print_table
 from workers.cli.context import Data, open_owner, open_reader
 
 database = typer.Typer(help="The database's schema.", no_args_is_help=True)
@@ -88,6 +88,7 @@ def list_policies(*, as_json: AsJson = False, data: Data = None) -> None:
         "ratio",
         "within",
         "escalates to",
+        "votes bring",
     )
     print_table(columns, (_policy_row(row) for row in found))
 
@@ -109,4 +110,5 @@ def _policy_row(row: dict[str, Any]) -> tuple[str, ...]:
         str(rules.required_ratio),
         f"{rules.timeout_seconds} s",
         "; then ".join(f"{step} for {step.timeout_seconds} s" for step in rules.steps(rules.timeout_seconds)),
+        must_bring(rules),
     )

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from domain.policy import Rules
+from domain.quorum import Requirement
 from domain.refusals import printable
 
 REFUSED, WRONG_USE, UNAVAILABLE = 1, 2, 3
@@ -96,6 +98,15 @@ def me() -> str:
 def when(moment: datetime | None) -> str:
     """A moment for people, in UTC to the second."""
     return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def must_bring(asks: Rules | Requirement) -> str:
+    """What a vote must bring to be counted, with the options of `ops-approval vote` that see to it."""
+    wanted = {
+        "the content hash (--review)": asks.require_content_hash,
+        "the voter's own key (--key)": asks.require_personal_key,
+    }
+    return " and ".join(words for words, asked in wanted.items() if asked)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:

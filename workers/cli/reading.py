@@ -18,7 +18,7 @@ from domain.executing import EXECUTOR_ROLES
 from domain.lifecycle import OPEN, Status
 from domain.quorum import Requirement
 from domain.trail import Event
-from workers.cli.console import REFUSED, AsJson, coloured, fail, out, print_json, print_table, shown, when
+from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown, when
 from workers.cli.context import Data, open_reader
 from workers.invariants import trail_problems
 
@@ -102,6 +102,7 @@ def print_action(action: dict[str, Any]) -> None:
         "policy": f"{action['policy_name']} (version {action['policy_version']})",
         "must agree": f"{must_agree}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
         "escalates": _escalation(requirement, action) if requirement.escalation and action["status"] in OPEN else None,
+        "votes bring": must_bring(requirement),
         "may not": f"{', '.join(action['requirement']['excluded'])} (asked for it, or is its target{others})",
         "waits for": _waits_for(action),
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",

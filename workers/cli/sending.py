@@ -99,7 +99,9 @@ def create(
 def vote(
     action_id: Annotated[UUID, typer.Argument(help="The action.")],
     choice: Annotated[Choice, typer.Argument(help="What you say.")],
-    voter: Annotated[str, typer.Option("--as", help="The person who votes.")],
+    voter: Annotated[
+        str | None, typer.Option("--as", help="The person who votes; by default the one whose own key --key is.")
+    ] = None,
     comment: Annotated[str | None, typer.Option(help="Why; it stands in the trail.")] = None,
     role: Annotated[
         list[str] | None, typer.Option(help="A role the voter claims; refused if the directory disagrees.")
@@ -108,6 +110,9 @@ def vote(
         str | None, typer.Option(help="The content_hash that was looked at; refused if it differs.")
     ] = None,
     *,
+    review: Annotated[
+        bool, typer.Option("--review", help="Show the action and ask first; the vote names the content that was shown.")
+    ] = False,
     wait: Wait = False,
     timeout_seconds: TimeoutSeconds = 10,
     as_json: AsJson = False,
@@ -115,17 +120,30 @@ def vote(
     data: Data = None,
 ) -> None:
     """Vote on an action; voting again replaces the vote while the action is undecided."""
+    if review and (as_json or content_hash):
+        fail("--review shows the action to people: leave --json and --content-hash away, or --review.")
+    producer = open_producer(data, key, "ops-tooling")
+    if (voter := voter or producer.person) is None:
+        fail("Name who votes with --as, or sign with the voter's own key: --key.")
     fields = {
         "action_id": action_id,
         "vote": choice,
         "voter_id": voter,
         "comment": comment,
         "voter_roles": role or None,
-        "content_hash": content_hash,
+        "content_hash": _reviewed(data, action_id, voter, choice) if review else content_hash,
     }
     body = _body(CastVote, fields)
-    producer = open_producer(data, key, "ops-tooling")
     send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
+
+
+def _reviewed(data: Path | None, action_id: UUID, voter: str, choice: Choice) -> str:
+    """Show an action and ask whether this is to be voted on it; the hash of what was shown."""
+    action = reading.get_action(data, action_id)
+    reading.print_action(action)
+    if not typer.confirm(f"Vote {choice.value} on this as {voter}?", err=True):
+        fail("Nothing was sent.", REFUSED)
+    return str(action["content_hash"])
 
 
 def execute(
