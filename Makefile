@@ -1,8 +1,8 @@
 # Needs GNU make and Python 3.11 or newer; the rest goes into .venv, from the locks.
-# ARGS= passes more arguments to demo, test, test-servers, faults, fuzz and lock; PYTHON= names the interpreter that .venv is made from.
+# ARGS= passes more arguments to demo, test, test-servers, bench, faults, fuzz and lock; PYTHON= names the interpreter that .venv is made from.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers check faults fuzz lock generate clean setup-runtime setup-dev
+.PHONY: help demo test test-servers check bench faults fuzz lock generate clean setup-runtime setup-dev
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F '#' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -23,6 +23,9 @@ check: setup-dev ## lint, formatting and types
 
 faults: setup-dev ## kill, stop, cut and fill what it runs on, for an hour or more (ARGS="--only Redis --rounds 1": less)
 	@.venv/bin/python -m tests.faults $(ARGS)
+
+bench: setup-runtime ## measure how soon deadlines are acted on, for some minutes
+	@.venv/bin/python -m bench.reaction $(ARGS)
 
 fuzz: setup-dev ## feed it what nobody would send, for minutes (Linux; ARGS=-max_total_time=600: longer)
 	@.venv/bin/python -I -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \

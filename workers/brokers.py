@@ -26,6 +26,8 @@ from workers.queue import MESSAGES, WORK, Entry, is_workable, received
 _log = structlog.get_logger(__name__)
 
 _EXCERPT_CHARACTERS = 400
+_LONGEST_PAUSE_MILLISECONDS = 250
+"""How long a consumer on Redis that finds nothing waits at most: a deadline is acted on when it hears of the sweep."""
 _BOOKKEEPING = {"eta": int, "retries": int, "traceback": str, "requeue_timestamp": int}
 """Dramatiq's own notes on a message, and what they are; whatever else a message says of its handling is ignored."""
 
@@ -128,7 +130,8 @@ class CarefulRedisConsumer(_RedisConsumer):
             if not self.message_cache and self.outstanding_message_count < self.prefetch:
                 self.message_cache = self._fetch()
         if not self.message_cache:
-            self.misses, pause_milliseconds = compute_backoff(self.misses, max_backoff=self.timeout)
+            longest = min(self.timeout, _LONGEST_PAUSE_MILLISECONDS)
+            self.misses, pause_milliseconds = compute_backoff(self.misses, max_backoff=longest)
             time.sleep(pause_milliseconds / 1000)
             return None
         self.misses = 0
