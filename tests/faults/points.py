@@ -31,6 +31,7 @@ class Point(NamedTuple):
 
 
 POINTS = {
+    "after the claim": Point(due, "claim", afterwards=True),
     "before the attempt": Point(due, "draw_token", afterwards=True),
     "before the call": Point(HttpHandler, "call", afterwards=False),
     "in the call": Point(Wire, "trace", afterwards=True),  # at one of the steps that the transport reports
