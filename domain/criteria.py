@@ -3,176 +3,207 @@
 `{"action_type": "PAUSE_PAYOUT", "params.amount": {"$gte": 1000000}}` holds when every condition does. Everything is
 checked when a policy is loaded: an unknown operator or a malformed operand is a `CriteriaError` that names its path.
 
-As in MongoDB a value of another type than the operand's is simply not equal, greater or less. That alone would let a
-weaker policy win because somebody wrote `"2000000"` for `2000000`, so each finding also says when the types differ, and
-whoever chooses a policy refuses then.
+In MongoDB a value of another type than the operand's is simply not equal, greater or less. That alone would let a weaker
+policy win because somebody wrote `"2000000"` for `2000000`. So an answer is sure only if it would be the same whatever the
+values of a wrong type were meant to say, and whoever chooses a policy refuses where it is not.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
+
+from domain import operators
+from domain.conditions import Combination, Condition, Finding, Part
+from domain.operators import ORDERINGS, Test, type_name
+from domain.pattern import Pattern
+from domain.truth import NO, UNSURE, Truth, all_of, any_of
+
+MOST_KEYS = 200
+MOST_LEVELS = 16
+MOST_FIELDS = 16
+MOST_VALUES = 100
+MOST_ALTERNATIVES = 1000
+"""The bounds of one document of criteria: its keys, its levels as JSON, fields of a path, values of a list, and of `$in`."""
+
+_GROUPS = ("$and", "$or", "$nor")
+_ON_A_PATH = frozenset(
+    {"$eq", "$ne", "$in", "$nin", "$exists", "$not", "$all", "$size", "$elemMatch", "$regex", "$options", *ORDERINGS}
+)
 
 
 class CriteriaError(ValueError):
     """Criteria that cannot be understood; the message names the path and what is wrong there."""
 
 
-class Absent(Enum):
-    """Why a path leads to no value: there is none, or something else than an object is in the way."""
-
-    MISSING = "missing"
-    BLOCKED = "blocked"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one condition found: the values seen at its path, whether it holds, and whether the types differed."""
-
-    path: str
-    operator: str
-    operand: Any
-    seen: tuple[Any, ...]
-    holds: bool
-    type_mismatch: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One operator applied to one path."""
-
-    path: str
-    operator: str
-    operand: Any
-
-    def examine(self, document: Mapping[str, Any]) -> Finding:
-        """Evaluate the condition; never raises, whatever the document holds."""
-        found = tuple(_values(document, self.path.split(".")))
-        candidates = [item for value in found for item in (value, *(value if isinstance(value, list) else ()))]
-        holds = _OPERATORS[self.operator](self.operand, candidates)
-        seen = tuple(value for value in found if not isinstance(value, Absent))
-        return Finding(self.path, self.operator, self.operand, seen, holds, self._type_differs(found))
-
-    def _type_differs(self, found: tuple[Any, ...]) -> bool:
-        operands = self.operand if self.operator in {"$in", "$nin"} else [self.operand]
-        wanted = {_bracket(operand) for operand in operands}
-        if "null" in wanted:  # asking for null is asking whether there is a value, of whatever type
-            return False
-        if Absent.BLOCKED in found or (self.operator in _ORDERINGS and [] in found):
-            return True
-        values = [item for value in found for item in (value if isinstance(value, list) else (value,))]
-        return any(_bracket(value) not in wanted for value in values if value is not Absent.MISSING)
-
-
 @dataclass(frozen=True, slots=True)
 class Criteria:
     """Conditions that must all hold."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Part, ...]
 
     def matches(self, document: Mapping[str, Any]) -> bool:
         """Whether every condition holds, with MongoDB's meaning."""
-        return all(finding.holds for finding in self.explain(document))
+        return self.judge(document).holds
+
+    def judge(self, document: Mapping[str, Any]) -> Truth:
+        """Whether every condition holds, and whether that is sure; never raises, whatever JSON the document is."""
+        return all_of(part.judge(document) for part in self.conditions)
 
     def explain(self, document: Mapping[str, Any]) -> tuple[Finding, ...]:
         """What each condition found, in the order of the document they came from."""
-        return tuple(condition.examine(document) for condition in self.conditions)
+        return tuple(part.examine(document) for part in self.conditions)
+
+    def single_conditions(self) -> Iterator[Condition]:
+        """Every condition on the document, those within others too."""
+        for part in self.conditions:
+            yield from part.conditions()
 
 
 def parse(document: Any) -> Criteria:
     """Read criteria; raises `CriteriaError` for anything that is not fully understood."""
+    if _keys(document, MOST_LEVELS) > MOST_KEYS:
+        raise CriteriaError(f"criteria: more than {MOST_KEYS} keys")
+    return Criteria(_criteria(document, ""))
+
+
+def _keys(value: Any, levels: int) -> int:
+    """How many keys there are; raises for more levels than that, so that what follows may recurse."""
+    if not isinstance(value, dict | list):
+        return 0
+    if not levels:
+        raise CriteriaError(f"criteria: more than {MOST_LEVELS} levels deep")
+    if isinstance(value, list):
+        return sum(_keys(item, levels - 1) for item in value)
+    return len(value) + sum(_keys(item, levels - 1) for item in value.values())
+
+
+def _criteria(document: Any, where: str) -> tuple[Part, ...]:
     if not isinstance(document, dict):
-        raise CriteriaError("criteria must be an object of path: condition")
-    return Criteria(tuple(condition for path, value in document.items() for condition in _conditions(path, value)))
+        raise CriteriaError(f"{where or 'criteria'}: expected an object of path: condition")
+    return tuple(part for key, value in document.items() for part in _entry(key, value, where))
 
 
-def _conditions(path: Any, value: Any) -> Iterator[Condition]:
-    if not isinstance(path, str) or not all(path.split(".")) or path.startswith("$"):
-        raise CriteriaError(f"{path!r}: expected the path of a field, such as action_type or params.amount")
-    if not (isinstance(value, dict) and any(str(key).startswith("$") for key in value)):
-        value = {"$eq": value}
-    for operator, operand in value.items():
-        if operator not in _OPERATORS:
-            raise CriteriaError(f"{path}: unknown operator {operator!r}; known are {', '.join(sorted(_OPERATORS))}")
-        _check_operand(path, operator, operand)
-        yield Condition(path, operator, operand)
-
-
-def _check_operand(path: str, operator: str, operand: Any) -> None:
-    if operator in {"$in", "$nin"}:
-        if not isinstance(operand, list) or not operand:
-            raise CriteriaError(f"{path}: {operator} needs a list with at least one value")
-        for item in operand:
-            _check_operand(path, "$eq", item)
-    elif operator in _ORDERINGS and _bracket(operand) not in {"number", "string"}:
-        raise CriteriaError(f"{path}: {operator} needs a number or a string, not {_bracket(operand)}")
-    elif _bracket(operand) not in {"null", "boolean", "number", "string"}:
-        raise CriteriaError(f"{path}: {operator} compares single JSON values, not {type(operand).__name__}")
-    elif isinstance(operand, float) and not math.isfinite(operand):
-        raise CriteriaError(f"{path}: {operand} is no number of JSON")
-
-
-def _values(document: Any, path: list[str]) -> Iterator[Any]:
-    """All values at a dotted path, or why there is none; as in MongoDB it fans out over arrays of objects on the way."""
-    if not path:
-        yield document
-    elif isinstance(document, Mapping):
-        if path[0] in document:
-            yield from _values(document[path[0]], path[1:])
-        else:
-            yield Absent.MISSING
-    elif isinstance(document, list):
-        for item in document:
-            if isinstance(item, Mapping):
-                yield from _values(item, path)
-        if path[0].isdecimal() and int(path[0]) < len(document):
-            yield from _values(document[int(path[0])], path[1:])
-        elif not document:
-            yield Absent.MISSING
-        elif not any(isinstance(item, Mapping) for item in document):
-            yield Absent.BLOCKED
+def _entry(key: Any, value: Any, where: str) -> Iterator[Part]:
+    within = f"{where}.{key}".lstrip(".")
+    if key in _GROUPS:
+        members = enumerate(_list(value, within))
+        yield Combination("", key, value, tuple(_member(item, f"{within}[{number}]") for number, item in members))
+    elif not isinstance(key, str) or not all(key.split(".")) or key.startswith("$"):
+        known = f"the path of a field, such as action_type or params.amount, or one of {', '.join(_GROUPS)}"
+        raise CriteriaError(f"{within!r}: expected {known}")
+    elif key.count(".") >= MOST_FIELDS:
+        raise CriteriaError(f"{within}: a path of more than {MOST_FIELDS} fields")
     else:
-        yield Absent.MISSING if document is None else Absent.BLOCKED
+        yield from _on_path(key, value if _has_operators(value) else {"$eq": value}, within)
 
 
-def _bracket(value: Any) -> str:
-    """MongoDB's type bracket; true is not 1."""
-    for types, name in (
-        (bool, "boolean"),
-        ((int, float), "number"),
-        (str, "string"),
-        (list, "array"),
-        (Mapping, "object"),
-    ):
-        if isinstance(value, types):
-            return name
-    return "null" if value is None else "other"
+def _member(document: Any, where: str) -> Part:
+    """One of the criteria in a group, as one condition."""
+    parts = _criteria(document, where)
+    if not parts:
+        raise CriteriaError(f"{where}: criteria without a condition always hold; leave them out")
+    return parts[0] if len(parts) == 1 else Combination("", "$and", document, parts)
 
 
-def _equal(operand: Any, candidates: list[Any]) -> bool:
-    if operand is None:  # as in MongoDB, a missing field equals null
-        return any(value is None or isinstance(value, Absent) for value in candidates)
-    return any(_bracket(value) == _bracket(operand) and value == operand for value in candidates)
+def _has_operators(value: Any) -> bool:
+    return isinstance(value, dict) and any(str(key).startswith("$") for key in value)
 
 
-def _ordering(compare: Callable[[Any, Any], bool]) -> Callable[[Any, list[Any]], bool]:
-    def holds(operand: Any, candidates: list[Any]) -> bool:
-        return any(_bracket(value) == _bracket(operand) and compare(value, operand) for value in candidates)
+def _on_path(path: str, asked: dict[Any, Any], where: str) -> Iterator[Part]:
+    for operator, operand in asked.items():
+        if operator not in _ON_A_PATH:
+            raise CriteriaError(f"{where}: unknown operator {operator!r}; known are {', '.join(sorted(_ON_A_PATH))}")
+        if operator == "$regex":
+            test = operators.fits(_pattern(operand, asked.get("$options", ""), where))
+            yield Condition(path, operator, operand, test)
+        elif operator != "$options":
+            yield _part(path, operator, operand, where)
+        elif "$regex" not in asked:
+            raise CriteriaError(f"{where}: $options belongs to a $regex")
 
-    return holds
+
+def _part(path: str, operator: str, operand: Any, where: str) -> Part:
+    match operator:
+        case "$not":
+            if not _has_operators(operand):
+                raise CriteriaError(f'{where}: $not needs operators, such as {{"$gte": 5}}')
+            return Combination(path, operator, operand, tuple(_on_path(path, operand, f"{where}.$not")))
+        case "$all":
+            return Combination(path, operator, operand, _each(path, _list(operand, f"{where}: $all"), where))
+        case "$elemMatch":
+            return Condition(path, operator, operand, _some_item(operand, f"{where}.$elemMatch"), whole=True)
+        case "$size":
+            return Condition(path, operator, operand, _size(operand, where), whole=True)
+        case "$exists":
+            if not isinstance(operand, bool):
+                raise CriteriaError(f"{where}: $exists needs true or false")
+            return Condition(path, operator, operand, operators.exists, whole=True, negated=not operand)
+        case "$eq" | "$ne":
+            test = operators.equals_one_of([_single(operand, operator, where)])
+        case "$in" | "$nin":
+            values = _list(operand, f"{where}: {operator}", MOST_ALTERNATIVES)
+            test = operators.equals_one_of([_single(value, operator, where) for value in values])
+        case _:
+            if type_name(operand) not in {"number", "string"}:
+                raise CriteriaError(f"{where}: {operator} needs a number or a string, not {type_name(operand)}")
+            test = operators.compares(operator, _single(operand, operator, where))
+    return Condition(path, operator, operand, test, negated=operator in {"$ne", "$nin"})
 
 
-_ORDERINGS: dict[str, Callable[[Any, list[Any]], bool]] = {
-    "$gt": _ordering(lambda value, operand: value > operand),
-    "$gte": _ordering(lambda value, operand: value >= operand),
-    "$lt": _ordering(lambda value, operand: value < operand),
-    "$lte": _ordering(lambda value, operand: value <= operand),
-}
-_OPERATORS: dict[str, Callable[[Any, list[Any]], bool]] = {
-    "$eq": _equal,
-    "$ne": lambda operand, candidates: not _equal(operand, candidates),
-    "$in": lambda operands, candidates: any(_equal(operand, candidates) for operand in operands),
-    "$nin": lambda operands, candidates: not any(_equal(operand, candidates) for operand in operands),
-    **_ORDERINGS,
-}
+def _each(path: str, values: list[Any], where: str) -> tuple[Part, ...]:
+    """The conditions of $all: one for each value, or for each $elemMatch."""
+    if all(isinstance(value, dict) and set(value) == {"$elemMatch"} for value in values):
+        return tuple(part for value in values for part in _on_path(path, value, f"{where}.$all"))
+    singles = [_single(value, "$all", where) for value in values]
+    return tuple(Condition(path, "$eq", value, operators.equals_one_of([value], among=singles)) for value in singles)
+
+
+def _some_item(operand: Any, where: str) -> Test:
+    """Whether some item of a list meets all of some operators, or some object in it all of some criteria."""
+    if not isinstance(operand, dict) or not operand:
+        raise CriteriaError(f"{where}: expected operators for each item, or criteria for each object in the list")
+    of_values = _has_operators(operand) and not any(key in operand for key in _GROUPS)
+    parts = tuple(_on_path("", operand, where)) if of_values else _criteria(operand, where)
+
+    def meets(item: Any) -> Truth:
+        if of_values or isinstance(item, Mapping):
+            return all_of(part.judge(item) for part in parts)
+        if isinstance(item, list):  # MongoDB takes it for an object with numbers as its fields
+            return Truth(meets({str(index): value for index, value in enumerate(item)}).holds, sure=False)
+        return NO if item is None else UNSURE
+
+    return operators.is_list(lambda items: any_of(meets(item) for item in items))
+
+
+def _size(operand: Any, where: str) -> Test:
+    if type(operand) is not int or operand < 0:
+        raise CriteriaError(f"{where}: $size needs a whole number, 0 or more")
+    return operators.is_list(lambda items: Truth(len(items) == operand))
+
+
+def _pattern(text: Any, options: Any, where: str) -> Pattern:
+    if not isinstance(text, str) or not text:
+        raise CriteriaError(f"{where}: $regex needs a pattern, as text")
+    if options not in ("", "i"):
+        raise CriteriaError(f'{where}: $options can only be "i", which ignores case')
+    try:
+        return Pattern(text, ignores_case=options == "i")
+    except ValueError as error:
+        raise CriteriaError(f"{where}: $regex: {error}") from None
+
+
+def _list(value: Any, where: str, most: int = MOST_VALUES) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise CriteriaError(f"{where} needs a list with at least one value")
+    if len(value) > most:
+        raise CriteriaError(f"{where} takes at most {most} values")
+    return value
+
+
+def _single(value: Any, operator: str, where: str) -> Any:
+    if type_name(value) not in {"null", "boolean", "number", "string"}:
+        raise CriteriaError(f"{where}: {operator} compares single JSON values, not {type(value).__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise CriteriaError(f"{where}: {value} is no number of JSON")
+    return value

@@ -11,8 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from domain import criteria as matching
 from domain import quorum_tree
 from domain.action_type import ActionType
+from domain.conditions import Finding
 from domain.definition import DAY_SECONDS, Definition, Seconds
 from domain.internal_types import INTERNAL_TYPES
+from domain.operators import ORDERINGS
 from domain.quorum import EscalationStep
 from domain.quorum_tree import RoleName, Tree
 from domain.refusals import Code, Refusal
@@ -135,14 +137,16 @@ class Policy(Definition):
 
     @model_validator(mode="after")
     def _criteria_are_understood(self) -> Self:
-        for condition in self.parsed_criteria.conditions:
+        for condition in self.parsed_criteria.single_conditions():
             root, _, below = condition.path.partition(".")
             if root not in FIELDS or (below and root != "params"):
                 raise ValueError(
                     f"criteria: an action has no field {condition.path!r}; it has {', '.join(sorted(FIELDS))}"
                 )
-            if root == "risk_level" and condition.operator in {"$gt", "$gte", "$lt", "$lte"}:
+            if root == "risk_level" and condition.operator in ORDERINGS:
                 raise ValueError("criteria: risk levels are names and have no order here; list them with $in")
+            if root != "params" and not condition.judge({root: "text"}).sure:
+                raise ValueError(f"criteria: {condition.path} is text, but {condition.words} asks for something else")
         return self
 
     @cached_property
@@ -221,19 +225,23 @@ def _newest(items: Iterable[Versioned[T]]) -> dict[str, Versioned[T]]:
 def choose(definitions: Definitions, facts: Mapping[str, Any]) -> Versioned[Policy] | Refusal:
     """The policy for an action with these facts (see `FIELDS`).
 
-    The first match in force wins. A policy of higher rank that fails to match only because a value has another type than
-    it asks for makes the creation a refusal, `criteria_type_mismatch`: a weaker one must not win by a mistake.
+    The first match in force wins. Where a value of another type than a policy asks for decides whether that policy matches,
+    the creation is a refusal, `criteria_type_mismatch`: a weaker one must not win by a mistake.
     """
     for policy in definitions.policies_in_force:
-        findings = policy.definition.parsed_criteria.explain(facts)
-        mistaken = [finding for finding in findings if finding.type_mismatch]
-        if mistaken and all(finding.holds or finding.type_mismatch for finding in findings):
-            where = mistaken[0]
-            detail = f"Policy {policy.definition.name!r} compares {where.path} with {where.operator} {where.operand!r}."
-            return Refusal(Code.CRITERIA_TYPE_MISMATCH, detail)
-        if all(finding.holds for finding in findings):
+        criteria = policy.definition.parsed_criteria
+        answer = criteria.judge(facts)
+        if not answer.sure:
+            mistake = _first_mistake(criteria.explain(facts))
+            return Refusal(Code.CRITERIA_TYPE_MISMATCH, f"Policy {policy.definition.name!r} asks for {mistake.words}.")
+        if answer.holds:
             return policy
     return Versioned(0, DEFAULT_POLICY)
+
+
+def _first_mistake(findings: Iterable[Finding]) -> Finding:
+    first = next(finding for finding in findings if finding.type_mismatch)
+    return _first_mistake(first.within) if first.within else first
 
 
 def effective_auto_execute(policy: bool | None, message: bool | None) -> bool:

@@ -177,6 +177,13 @@ def test_a_quorum_must_not_be_left_out() -> None:
         {"params.x": {"$foo": 1}},
         {"risk_level": {"$gte": "high"}},
         {"params.x": {"$gte": float("nan")}},
+        {"$or": [{"origin": "sira"}, {"amount": 5}]},
+        {"amount": {"$not": {"$gte": 5}}},
+        {"risk_level": {"$not": {"$gte": "high"}}},
+        {"$nor": [{"risk_level": {"$lt": "high"}}]},
+        {"origin": 5},
+        {"target_tenant_id": {"$in": [7, 8]}},
+        {"created_by": {"$elemMatch": {"$eq": "eve"}}},
     ],
 )
 def test_criteria_that_an_action_cannot_answer_are_errors(criteria: dict[str, Any]) -> None:

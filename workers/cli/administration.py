@@ -1,6 +1,5 @@
 """Commands of whoever owns the installation: the schema, policies and action types."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ import typer
 from db import read, schema
 from db.schema import SchemaError
 from domain import quorum_tree
+from domain.conditions import in_words
 from domain.policy import Policy
 from workers import definition_files
 from workers.cli.console import REFUSED, AsJson, fail, me, must_bring, out, print_json, print_table
@@ -96,16 +96,12 @@ def list_policies(*, as_json: AsJson = False, data: Data = None) -> None:
 def _policy_row(row: dict[str, Any]) -> tuple[str, ...]:
     policy = Policy.model_validate(row["body"])
     rules = policy.policy
-    criteria = " and ".join(
-        f"{condition.path} {condition.operator.removeprefix('$').replace('eq', '=')} {json.dumps(condition.operand)}"
-        for condition in policy.parsed_criteria.conditions
-    )
     return (
         str(policy.priority),
         policy.name,
         str(row["version"]),
         "yes" if policy.enabled else "no",
-        criteria or "every action",
+        in_words(policy.parsed_criteria.conditions) or "every action",
         quorum_tree.in_words(rules.tree),
         str(rules.required_ratio),
         f"{rules.timeout_seconds} s",
