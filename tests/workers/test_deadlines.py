@@ -38,12 +38,12 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 def start(installation: Installation, tmp_path: Path) -> Iterator[Start]:
     """Start a process as in production, with points at which it dies and a clock that is wrong; all are killed at the end."""
     servers, processes = installation.settings.servers, list[subprocess.Popen[bytes]]()
-    urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+    given = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "FAULTS_ARMED": str(tmp_path)}
 
     def started(part: str, **environment: str) -> subprocess.Popen[bytes]:
         with (tmp_path / f"{len(processes)}.log").open("wb") as log:
             command = [sys.executable, "-m", *COMMANDS[part]]
-            processes.append(subprocess.Popen(command, env=os.environ | urls | environment, stdout=log, stderr=log))
+            processes.append(subprocess.Popen(command, env=os.environ | given | environment, stdout=log, stderr=log))
         return processes[-1]
 
     yield started
