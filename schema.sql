@@ -48,6 +48,11 @@ create table keys (
     -- Who speaks for people must not be able to say who they are.
     constraint voting_and_directory_apart check (
         not (scope -> 'types' ?| array['CastVote', '*'] and scope -> 'types' ?| array['SyncDirectory', '*'])
+    ),
+    -- Nor to ask for what changes the rules, and agree to it for them.
+    constraint voting_and_changes_apart check (
+        not (scope -> 'types' ?| array['CastVote', '*'] and scope -> 'types' ?| array['CreateAction', '*']
+             and scope -> 'action_types' ? 'CHANGE_DEFINITION')
     )
 );
 
@@ -77,16 +82,20 @@ create index grants_of_person on grants (person_id);
 create index holders_of_role on grants (role);
 
 
--- Versions of what people define: policies and action types. Append-only; the newest version of a name is in force, and an
--- action remembers the versions it was created with.
+-- Versions of what people define: policies and action types. Append-only; the newest version of a name is in force, unless it
+-- removes it, and an action remembers the versions it was created with.
 create table definitions (
     id          bigint generated always as identity primary key,
     kind        text not null check (kind in ('policy', 'action_type', 'remediation_rule')),
     name        text not null check (name <> ''),
     version     integer not null check (version > 0),
-    body        jsonb not null check (jsonb_typeof(body) = 'object'),
+    -- Null where this version removes what the name stands for; a later one may define it again.
+    body        jsonb check (jsonb_typeof(body) = 'object'),
     created_by  text not null,
     created_at  timestamptz not null default clock_timestamp(),
+    -- The action in which people agreed to it, one for each version; null for what the owner put in force before there were
+    -- people to agree.
+    action_id   uuid unique,
     unique (kind, name, version)
 );
 
@@ -266,6 +275,28 @@ end $$;
 create trigger guard_action before update on actions for each row execute function guard_action();
 
 
+-- A new version of a definition is what people agreed to, in an action that is being carried out in this transaction. Who does
+-- not own the table cannot do without.
+alter table definitions add constraint definition_was_agreed_in foreign key (action_id) references actions;
+create function guard_definition() returns trigger language plpgsql as $$
+begin
+    if new.action_id is null
+       and pg_has_role(current_user, (select relowner from pg_class where oid = tg_relid), 'usage') then
+        return new;
+    end if;
+    if not exists (select from ops_approval.actions a
+                    where a.id = new.action_id and a.action_type = 'CHANGE_DEFINITION' and a.status = 'executing'
+                      and (a.params ->> 'kind', a.params ->> 'name', (a.params ->> 'replaces')::integer + 1, a.created_by)
+                          = (new.kind, new.name, new.version, new.created_by)
+                      and nullif(a.params -> 'definition', 'null') is not distinct from new.body) then
+        raise exception 'a definition changes by an action that people agreed to and that says the same'
+            using errcode = 'insufficient_privilege';
+    end if;
+    return new;
+end $$;
+create trigger guard_definition before insert on definitions for each row execute function guard_definition();
+
+
 -- The current vote of each person on each action; earlier ones are in events. At most one per person, by the key.
 create table votes (
     action_id     uuid not null references actions,
@@ -414,8 +445,8 @@ select content_sha256, issuer, jti, type, outcome, code, sentence, action_id, re
 comment on view receipts is 'What became of each message; outcome and code are stable, the sentence is for people.';
 
 
--- Who may do what. Workers do their work and cannot rewrite history, identities or definitions; readers only read, and see
--- neither envelopes nor keys. Both are roles to be granted or logged in as; the worker's processes take on ops_worker by
+-- Who may do what. Workers do their work, cannot rewrite history, identities or definitions, and add a definition only when
+-- they carry out the action in which people agreed to it; readers only read, and see neither envelopes nor keys. Both are roles to be granted or logged in as; the worker's processes take on ops_worker by
 -- themselves, whoever they log in as.
 do $$
 begin
@@ -424,7 +455,7 @@ begin
 end $$;
 grant usage on schema ops_approval to ops_worker, ops_reader;
 grant select on all tables in schema ops_approval to ops_worker;
-grant insert on messages, actions, votes, attempts, events, people, grants, schedule to ops_worker;
+grant insert on messages, actions, votes, attempts, events, people, grants, schedule, definitions to ops_worker;
 grant update on actions, votes, people, schedule to ops_worker;
 grant update (state, lease_until, finished_at, reason) on attempts to ops_worker;
 grant update (ends_at) on grants to ops_worker;

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
 from db.connect import Connection
-from domain.keys import ALGORITHM, PERSONAL, Scope, VerificationKey
+from domain.keys import ALGORITHM, PERSONAL, Scope, VerificationKey, conflict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,14 @@ def read_scope(document: Any) -> Scope:
 def add_key(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: Scope) -> None:
     """Register a public key (32 bytes) for an issuer.
 
-    Raises `ScopeConflict` if the issuer would then both cast votes and sync the directory, through whatever keys.
+    Raises `ScopeConflict` if the issuer, through whatever keys, would then cast votes and say who people are or what they
+    agree to.
     """
     with conn.transaction():
         conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"keys of {issuer}"])
         others = conn.execute("select scope from keys where issuer = %s", [issuer]).fetchall()
-        types = {name for row in others for name in row["scope"].get("types", [])} | set(scope.types)
-        if types & {"CastVote", "*"} and types & {"SyncDirectory", "*"}:
-            raise ScopeConflict(
-                f"issuer {issuer!r} would both cast votes and sync the directory; use another issuer name"
-            )
+        if (conflict := conflict_of([scope, *(read_scope(row["scope"]) for row in others)])) is not None:
+            raise ScopeConflict(f"issuer {issuer!r} has other keys already, and {conflict}; use another issuer name")
         conn.execute(
             "insert into keys (kid, issuer, alg, public_key, scope) values (%s, %s, %s, %s, %s)",
             [kid, issuer, ALGORITHM, public_key, Jsonb(scope.model_dump(mode="json"))],

@@ -1,25 +1,24 @@
 """Read and lock what a batch of inputs needs: a fixed number of statements, whatever the batch.
 
-Locks are taken in one order everywhere: advisory locks of message identities and action ids (sorted), then the rows of
-actions (sorted). Votes, attempts and grants are read by statements that start after the locks are held, and `now` is
+Locks are taken in one order everywhere: advisory locks of message identities, action ids and definitions (sorted), then the
+rows of actions (sorted). Votes, attempts and grants are read by statements that start after the locks are held, and `now` is
 the database's clock after that.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from uuid import UUID
 
-from db import rows
+from db import locks, rows
 from db.connect import Connection
 from db.definitions import load_definitions
 from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.internal import made_by
-from domain.internal_types import INTERNAL_TYPES, subject_of
+from domain.internal_types import SUBJECT_STATUS, Internal, subject_of
 from domain.messages import (
     CancelAction,
     CastVote,
@@ -75,9 +74,9 @@ class Loader:
         world.now, world.snapshot, world.definitions = row["now"], row["snapshot"], known[1]
 
 
-def _lock(conn: Connection, inputs: Iterable[Input]) -> None:
+def _lock(conn: Connection, inputs: Sequence[Input]) -> None:
     """Serialize with every other batch that has one of these messages or actions, also where no row exists yet."""
-    names: set[str] = set()
+    names = _definitions_to_change(conn, inputs)
     for given in [item.message if isinstance(item, Undigestible) else item for item in inputs]:
         match given:
             case Message():
@@ -95,8 +94,19 @@ def _lock(conn: Connection, inputs: Iterable[Input]) -> None:
                 names.add(f"action {made_by(given.action_id)}")
             case _:
                 pass  # the others concern one existing action, and its row is the lock
-    keys = sorted({int.from_bytes(sha256(name.encode()).digest()[:8], signed=True) for name in names})
-    conn.execute("select pg_advisory_xact_lock(key) from unnest(%s::bigint[]) as key", [keys])
+    locks.lock(conn, names)
+
+
+def _definitions_to_change(conn: Connection, inputs: Sequence[Input]) -> set[str]:
+    """The locks of definitions of which a new version is to be made; what an action is about never changes."""
+    performed = [item.action_id for item in inputs if isinstance(item, Perform)]
+    if not performed:
+        return set()
+    found = conn.execute(
+        "select params ->> 'kind' as kind, params ->> 'name' as name from actions where id = any(%s) and action_type = %s",
+        [performed, Internal.CHANGE_DEFINITION],
+    ).fetchall()
+    return {locks.of_definition(row["kind"], row["name"]) for row in found}
 
 
 def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
@@ -191,7 +201,7 @@ def _subjects_to_change(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
     if not performed:
         return set()
     statement = "select caused_by from actions where id = any(%s) and action_type = any(%s) and caused_by is not null"
-    return {row["caused_by"] for row in conn.execute(statement, [performed, list(INTERNAL_TYPES)]).fetchall()}
+    return {row["caused_by"] for row in conn.execute(statement, [performed, list(SUBJECT_STATUS)]).fetchall()}
 
 
 def _action_id(item: Input) -> UUID | None:

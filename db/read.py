@@ -90,12 +90,12 @@ def get_alert(conn: Connection, alert_id: str) -> Row | None:
 
 
 def list_policies(conn: Connection, *, enabled_only: bool = False) -> list[Row]:
-    """The newest version of each policy, in the order in which they are asked."""
+    """The newest version of each policy that is not removed, in the order in which they are asked."""
     return conn.execute(
         """
         select name, version, body, created_by, created_at
           from (select distinct on (name) * from definitions where kind = 'policy' order by name, version desc) newest
-         where not %s or (body ->> 'enabled')::boolean
+         where body is not null and (not %s or (body ->> 'enabled')::boolean)
          order by (body ->> 'priority')::integer desc, name
         """,
         [enabled_only],

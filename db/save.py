@@ -13,6 +13,7 @@ from domain.world import DirectoryChange, World
 def save(conn: Connection, world: World) -> None:
     """Write the changes of a world to the database that it was loaded from; commits nothing."""
     changes = world.changes
+    _write(conn, _DEFINITIONS, changes.definitions)  # first, while the database sees their actions being executed
     _write(conn, _MESSAGES, [world.records[key] for key in changes.messages])
     _write(conn, _ACTIONS, [world.actions[key] for key in sorted(changes.actions)])
     _write(conn, _VOTES, [world.votes[action][person] for action, person in sorted(changes.votes)])
@@ -38,6 +39,12 @@ def _save_directory(conn: Connection, change: DirectoryChange) -> None:
     conn.execute(_GRANTS_ENDED, [Jsonb(found["ended"])])
     conn.execute(_GRANTS_ADDED, [Jsonb(found["added"])])
 
+
+_DEFINITIONS = """
+    insert into definitions (kind, name, version, body, created_by, created_at, action_id)
+    select kind, name, version, body, created_by, created_at, action_id
+      from jsonb_populate_recordset(null::definitions, %s)
+"""
 
 _MESSAGES = """
     insert into messages (content_sha256, token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence,

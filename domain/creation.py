@@ -7,11 +7,11 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from domain import messages, policy, quorum_tree, voting
+from domain import changing, messages, policy, quorum_tree, voting
 from domain.action_type import ActionType
 from domain.definition import Risk, RiskName
 from domain.exact_json import canonical
-from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
+from domain.internal_types import CHANGES, SUBJECT_STATUS, Internal, subject_of
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Rules, Terms, Versioned
@@ -23,6 +23,8 @@ from domain.world import Action, World
 
 CREATOR_ROLES = frozenset({"ops_admin", "finance_ops", "pay_admin"})
 """One of these is needed to create an action as a person."""
+
+_FEWEST_FOR_CHANGES = 2
 
 _NAMES = [item.name for item in fields(Action)]
 FROZEN = tuple(name for name in _NAMES[: _NAMES.index("created_at")] if name != "body_sha256")
@@ -51,7 +53,9 @@ def make(
         return Refusal(Code.UNKNOWN_ACTION_TYPE, f"It asks for {body.action_type!r}.")
     if problems := action_type.definition.problems_of(body.params):
         return Refusal(Code.INVALID_PARAMS, "; ".join(problems))
-    if body.action_type in INTERNAL_TYPES:
+    if body.action_type == Internal.CHANGE_DEFINITION and (refusal := changing.refusal(world, body.params)) is not None:
+        return refusal
+    if body.action_type in SUBJECT_STATUS:
         caused_by = world.actions.get(subject_of(body.action_type, body.params) or action_id)
         if caused_by is None or caused_by.status is not SUBJECT_STATUS[Internal(body.action_type)]:
             return Refusal(Code.SUBJECT_NOT_IN_STATE, f"It is {'unknown' if caused_by is None else caused_by.status}.")
@@ -62,6 +66,8 @@ def make(
     chosen = policy.choose(world.definitions, _facts(body, target, risk_level))
     if isinstance(chosen, Refusal):
         return chosen
+    if body.action_type in CHANGES and _lets_one_alone(world, chosen.definition):
+        chosen = Versioned(0, policy.DEFAULT_POLICY)
     action = _action(world, issuer, body, action_id, action_type, target, risk_level, chosen, caused_by)
     action = world.note(action, EventName.CREATED, body.created_by, _created(action))
     return voting.settle(world, action)
@@ -79,12 +85,10 @@ def body_sha256(body: CreateAction) -> bytes:
 
 
 def _out_of_scope(scope: Scope, body: CreateAction) -> Refusal | None:
-    for kind, allowed, wanted in (
-        ("origin", scope.origins, body.origin),
-        ("action type", scope.action_types, body.action_type),
-    ):
-        if not Scope.allows(allowed, wanted):
-            return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the {kind} {wanted!r}.")
+    if not Scope.allows(scope.origins, body.origin):
+        return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the origin {body.origin!r}.")
+    if not scope.may_ask_for(body.action_type):
+        return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {body.action_type!r}.")
     return None
 
 
@@ -130,6 +134,15 @@ def _facts(body: CreateAction, target: tuple[str | None, str | None], risk_level
         "params": body.params,
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _lets_one_alone(world: World, chosen: policy.Policy) -> bool:
+    """Whether one person could agree to it alone, or nobody need: a policy for everything must not open the rules too."""
+    rules = chosen.policy
+    if rules.tree is None:
+        return True
+    fewest = quorum_tree.fewest(rules.tree, world.directory, world.now)
+    return min([fewest, *(step.min_votes or fewest for step in rules.escalation)]) < _FEWEST_FOR_CHANGES
 
 
 def _requirement(world: World, rules: Rules, terms: Terms, excluded: set[str]) -> Requirement:

@@ -9,6 +9,9 @@ from domain.quorum_tree import Name
 
 DAY_SECONDS = 86_400
 
+Kind = Literal["policy", "action_type"]
+"""What people can define; under one name there is one of each kind."""
+
 Seconds = Annotated[int, Field(gt=0, le=366 * DAY_SECONDS, strict=True)]
 """A time that people or other systems may be given: more than none, at most a year."""
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from domain import creation, messages, outcomes
+from domain import changing, creation, messages, outcomes
 from domain.action_type import Inverse
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.lifecycle import FINAL, Status
@@ -21,10 +21,16 @@ def made_by(action_id: UUID) -> UUID:
 
 
 def perform(world: World, action: Action) -> Outcome:
-    """Carry out an internal action on its subject, and say what it came to."""
+    """Carry out an internal action, and say what it came to."""
     if action.action_type not in INTERNAL_TYPES:
         return Rejected(f"Action type {action.action_type} is not the engine's to carry out.")
     kind = Internal(action.action_type)
+    if kind is Internal.CHANGE_DEFINITION:
+        return changing.change(world, action)
+    return _perform_on_subject(world, kind, action)
+
+
+def _perform_on_subject(world: World, kind: Internal, action: Action) -> Outcome:
     subject_id = subject_of(action.action_type, action.params)
     subject = world.actions.get(subject_id) if subject_id is not None else None
     if subject is None:

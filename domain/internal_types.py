@@ -1,4 +1,4 @@
-"""Action types that the engine carries out itself, on another action, their subject.
+"""Action types that the engine carries out itself: on another action, their subject, or on what people defined.
 
 They are asked for, voted on and executed like all others. Nobody defined them, so their version is 0; and nobody can
 define another of their name.
@@ -6,22 +6,25 @@ define another of their name.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from domain.action_type import ActionType, Guarantee, Target
+from domain.definition import Kind, RiskName
 from domain.lifecycle import Status
 
 _ACTION = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 4000}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
 
 
 class Internal(StrEnum):
-    """What the engine can be asked to do with an action."""
+    """What the engine can be asked to do."""
 
     RETRY = "RETRY"
     RESOLVE_OUTCOME = "RESOLVE_OUTCOME"
     ROLL_BACK = "ROLL_BACK"
+    CHANGE_DEFINITION = "CHANGE_DEFINITION"
 
 
 SUBJECT_STATUS = {
@@ -31,37 +34,57 @@ SUBJECT_STATUS = {
 }
 """The state in which a subject must be, when it is asked for and when it is done."""
 
+CHANGES = frozenset({Internal.CHANGE_DEFINITION})
+"""What changes the rules for everybody: asked for with a key that names it, and never agreed to by one person alone."""
 
-def _action_type(name: Internal, **params: dict[str, Any]) -> ActionType:
-    required = ["action_id", "reason", *(["outcome"] if "outcome" in params else [])]
-    properties = {"action_id": _ACTION, "reason": _TEXT} | params
-    schema = {"required": required, "properties": properties, "additionalProperties": False}
+
+def _action_type(name: Internal, risk: RiskName, target: Target, params: dict[str, Any], *optional: str) -> ActionType:
+    properties = params | {"reason": _TEXT}
+    required = [param for param in properties if param not in optional]
     return ActionType(
         name=name,
-        minimum_risk_level="high",
-        target=Target(tenant_type="action", param="action_id"),
-        params_schema=schema,
+        minimum_risk_level=risk,
+        target=target,
+        params_schema={"required": required, "properties": properties, "additionalProperties": False},
         service="ops-approval",
         path="/",
         guarantee=Guarantee.DEDUPLICATES,  # a step that was cut off has done nothing
     )
 
 
+def _about_an_action(name: Internal, *optional: str, **params: dict[str, Any]) -> ActionType:
+    return _action_type(
+        name, "high", Target(tenant_type="action", param="action_id"), {"action_id": _ACTION} | params, *optional
+    )
+
+
 INTERNAL_TYPES: Mapping[str, ActionType] = {
-    Internal.RETRY: _action_type(Internal.RETRY),
-    Internal.RESOLVE_OUTCOME: _action_type(
+    Internal.RETRY: _about_an_action(Internal.RETRY),
+    Internal.RESOLVE_OUTCOME: _about_an_action(
         Internal.RESOLVE_OUTCOME,
+        "result",
         outcome={"enum": ["executed", "approved", "failed"]},
         result={"type": "object"},
     ),
-    Internal.ROLL_BACK: _action_type(Internal.ROLL_BACK),
+    Internal.ROLL_BACK: _about_an_action(Internal.ROLL_BACK),
+    Internal.CHANGE_DEFINITION: _action_type(
+        Internal.CHANGE_DEFINITION,
+        "critical",
+        Target(tenant_type="definition", param="name"),
+        {
+            "kind": {"enum": list(get_args(Kind))},
+            "name": _NAME,
+            "replaces": {"type": "integer", "minimum": 0},
+            "definition": {"type": ["object", "null"]},
+        },
+    ),
 }
 
 
 def subject_of(action_type: str, params: Mapping[str, Any]) -> UUID | None:
     """The action that an internal action is about; None of any other, and of params that name none."""
     named = params.get("action_id")
-    if action_type not in INTERNAL_TYPES or not isinstance(named, str):
+    if action_type not in SUBJECT_STATUS or not isinstance(named, str):
         return None
     try:
         return UUID(named)

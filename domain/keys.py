@@ -1,9 +1,12 @@
 """Whose signature counts, and for what: the public half of a key as the database knows it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from domain.internal_types import CHANGES
 
 PERSONAL = "person:"
 """What the issuer of a person's own key begins with, before the person's id."""
@@ -15,8 +18,8 @@ ALGORITHM = "Ed25519"
 class Scope(BaseModel):
     """What a key may be used for; a list that is missing allows nothing, `*` allows everything of its kind.
 
-    An issuer that may vote may neither sync the directory nor change definitions: whoever speaks for people must not be
-    able to say who they are.
+    An issuer that may vote may neither sync the directory nor ask for changes of definitions: whoever speaks for people must
+    not be able to say who they are, nor what they agree to.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,11 +34,38 @@ class Scope(BaseModel):
         """Whether a list of the scope has this value."""
         return wanted in allowed or "*" in allowed
 
+    def may_ask_for(self, action_type: str) -> bool:
+        """Whether it may create actions of this type; those that change the rules must be named, and `*` has them not."""
+        return (
+            action_type in self.action_types if action_type in CHANGES else self.allows(self.action_types, action_type)
+        )
+
+    @property
+    def votes(self) -> bool:
+        """Whether it casts votes."""
+        return self.allows(self.types, "CastVote")
+
+    @property
+    def changes_rules(self) -> bool:
+        """Whether it may ask for changes of definitions."""
+        return self.allows(self.types, "CreateAction") and bool(CHANGES.intersection(self.action_types))
+
     @model_validator(mode="after")
-    def _voting_and_directory_apart(self) -> "Scope":
-        if self.allows(self.types, "CastVote") and self.allows(self.types, "SyncDirectory"):
-            raise ValueError("a key that casts votes may not sync the directory: it would say who its voters are")
+    def _apart_from_votes(self) -> "Scope":
+        if (conflict := conflict_of([self])) is not None:
+            raise ValueError(conflict)
         return self
+
+
+def conflict_of(scopes: Collection[Scope]) -> str | None:
+    """Why nobody may have all of these scopes, if so: in one key or in several of one issuer."""
+    if not any(scope.votes for scope in scopes):
+        return None
+    if any(Scope.allows(scope.types, "SyncDirectory") for scope in scopes):
+        return "who casts votes may not sync the directory: it would say who its voters are"
+    if any(scope.changes_rules for scope in scopes):
+        return "who casts votes may not ask for changes of definitions: it would agree to its own"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Policies: which one an action falls under, and what it asks for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Generic, Self, TypeVar
@@ -12,7 +12,7 @@ from domain import criteria as matching
 from domain import quorum_tree
 from domain.action_type import ActionType
 from domain.conditions import Finding
-from domain.definition import DAY_SECONDS, Definition, Seconds
+from domain.definition import DAY_SECONDS, Definition, Kind, Seconds
 from domain.internal_types import INTERNAL_TYPES
 from domain.operators import ORDERINGS
 from domain.quorum import EscalationStep
@@ -169,6 +169,9 @@ DEFAULT_POLICY = Policy.model_validate(
 """In force when nothing matches; its version is 0 because nobody defined it."""
 
 
+MODELS: Mapping[Kind, type[Policy | ActionType]] = {"policy": Policy, "action_type": ActionType}
+"""What each kind of definition must look like."""
+
 T = TypeVar("T", bound=Definition)
 
 
@@ -180,23 +183,34 @@ class Versioned(Generic[T]):
     definition: T
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A version that takes a definition out of force; all versions before it are kept."""
+
+    kind: Kind
+    name: str
+    version: int
+
+
 @dataclass(frozen=True)
 class Definitions:
-    """Every version of every definition; the newest of a name is in force."""
+    """Every version of every definition; the newest of a name is in force, unless it removes it."""
 
     policies: tuple[Versioned[Policy], ...] = ()
     action_types: tuple[Versioned[ActionType], ...] = ()
+    removals: tuple[Removal, ...] = ()
 
     @cached_property
     def policies_in_force(self) -> tuple[Versioned[Policy], ...]:
         """Enabled newest versions, in the order in which they are asked."""
-        enabled = (policy for policy in _newest(self.policies).values() if policy.definition.enabled)
+        enabled = (policy for policy in self._in_force("policy", self.policies).values() if policy.definition.enabled)
         return tuple(sorted(enabled, key=lambda policy: (-policy.definition.priority, policy.definition.name)))
 
     @cached_property
     def action_types_in_force(self) -> Mapping[str, Versioned[ActionType]]:
         """The newest version of each action type, by name; the engine's own too."""
-        return _newest(self.action_types) | {name: Versioned(0, item) for name, item in INTERNAL_TYPES.items()}
+        defined = self._in_force("action_type", self.action_types)
+        return defined | {name: Versioned(0, item) for name, item in INTERNAL_TYPES.items()}
 
     @cached_property
     def pool_roles(self) -> frozenset[str]:
@@ -211,6 +225,35 @@ class Definitions:
         return next(
             item.definition for item in self.action_types if (item.definition.name, item.version) == (name, version)
         )
+
+    def newest_version(self, kind: Kind, name: str) -> int:
+        """The number of the newest version of a name, one that removes it too; 0 if there never was one."""
+        defined = self.policies if kind == "policy" else self.action_types
+        versions = [item.version for item in defined if item.definition.name == name]
+        return max([0, *versions, self._removed(kind).get(name, 0)])
+
+    def has(self, kind: Kind, name: str) -> bool:
+        """Whether something of this name is in force, enabled or not."""
+        return self.newest_version(kind, name) > self._removed(kind).get(name, 0)
+
+    def changed(self, kind: Kind, name: str, version: int, definition: Policy | ActionType | None) -> "Definitions":
+        """These definitions with one version more; None removes what has the name."""
+        match definition:
+            case Policy():
+                return replace(self, policies=(*self.policies, Versioned(version, definition)))
+            case ActionType():
+                return replace(self, action_types=(*self.action_types, Versioned(version, definition)))
+            case None:
+                return replace(self, removals=(*self.removals, Removal(kind, name, version)))
+
+    def _removed(self, kind: Kind) -> dict[str, int]:
+        """By name, the newest version that removes it."""
+        removals = sorted(self.removals, key=lambda item: item.version)
+        return {item.name: item.version for item in removals if item.kind == kind}
+
+    def _in_force(self, kind: Kind, items: Iterable[Versioned[T]]) -> dict[str, Versioned[T]]:
+        removed = self._removed(kind)
+        return {name: item for name, item in _newest(items).items() if item.version > removed.get(name, 0)}
 
 
 def _newest(items: Iterable[Versioned[T]]) -> dict[str, Versioned[T]]:

@@ -13,11 +13,11 @@ from uuid import UUID
 
 from domain import lifecycle, trail
 from domain.action_type import ActionType
-from domain.definition import RiskName
+from domain.definition import Kind, RiskName
 from domain.directory import Directory, Grant
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt
-from domain.policy import Definitions
+from domain.policy import Definitions, Policy
 from domain.quorum import Choice, CountedVote, Requirement, Tally
 from domain.refusals import Code
 from domain.trail import Event, EventName
@@ -159,6 +159,19 @@ class Record:
         return Receipt(self.outcome, self.sentence, self.code, self.action_id, self.content_sha256)
 
 
+@dataclass(frozen=True, slots=True)
+class DefinitionVersion:
+    """A new version of a definition, and the action in which people agreed to it; a `body` of None removes it."""
+
+    kind: Kind
+    name: str
+    version: int
+    body: dict[str, Any] | None
+    created_by: str
+    created_at: datetime
+    action_id: UUID
+
+
 WITHOUT_IDENTITY = frozenset({Code.IDENTITY_CONFLICT, Code.WRONG_AUDIENCE})
 """Refusals that leave a message's identity to another: who came first, or who is addressed to us."""
 
@@ -172,6 +185,7 @@ class Changes:
     attempts: set[tuple[UUID, int]] = field(default_factory=set)
     messages: dict[bytes, None] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    definitions: list[DefinitionVersion] = field(default_factory=list)
     directory: "DirectoryChange | None" = None
 
 
@@ -251,6 +265,11 @@ class World:
         self.changes.messages[record.content_sha256] = None
         if record.issuer is not None and record.jti is not None and record.code not in WITHOUT_IDENTITY:
             self.identities.setdefault((record.issuer, record.jti), record.content_sha256)
+
+    def put_definition(self, version: DefinitionVersion, definition: Policy | ActionType | None) -> None:
+        """Put a new version in force, or with None remove what it names; what was created before keeps its own."""
+        self.definitions = self.definitions.changed(version.kind, version.name, version.version, definition)
+        self.changes.definitions.append(version)
 
     def action_type_of(self, action: Action) -> ActionType:
         """The version of its action type that an action was created with."""

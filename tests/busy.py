@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from db import due
-from domain.executing import AttemptFinished, AttemptStarted, OutcomeFound, Perform
+from domain.executing import AttemptFinished, AttemptStarted, OutcomeFound
 from domain.lifecycle import Status
-from domain.messages import CancelAction, CreateAction
+from domain.messages import CancelAction
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from tests import world
 from tests.world import Installation, top_up
@@ -50,7 +50,10 @@ PEOPLE = ("finance-user-1", "finance-user-2")
 
 def fill(installation: Installation) -> None:
     """Let everything happen that can."""
-    definition_files.apply(installation.owner, definition_files.parse(DEFINITIONS, "busy.yaml"), by="tests")
+    for of_kind, definition in definition_files.parse(DEFINITIONS, "busy.yaml"):
+        params = {"kind": of_kind, "name": definition.name, "definition": definition.model_dump(mode="json")}
+        asked = installation.agreed("CHANGE_DEFINITION", params | {"replaces": 0, "reason": "busy"}, "definitions")
+        assert installation.perform(asked) == "executed"
     for kind in TYPES:
         for outcomes in STORIES:
             attempt(installation, approved(installation, kind), outcomes)
@@ -80,20 +83,8 @@ def _settle(installation: Installation) -> None:
     ):
         subject = approved(installation, "BLIND")
         attempt(installation, subject, [outcome])
-        body = {
-            "origin": "ops_ui",
-            "action_type": kind,
-            "params": {"action_id": str(subject), "reason": "looked into"} | params,
-            "created_by": "finance-user-3",
-        }
-        (asked,) = installation.tell("ops-tooling", CreateAction.model_validate(body))
-        assert asked.action_id is not None, asked
-        for person in ("ops-admin-1", "ops-admin-2"):
-            assert installation.vote(asked.action_id, person).outcome == "applied"
-        assert installation.ask_to_execute(asked.action_id, "finance-user-4").outcome == "applied"
-        token = due.draw_token(installation.owner)
-        for given in (AttemptStarted(asked.action_id, token, "busy"), Perform(asked.action_id, token)):
-            assert installation.applier.apply([given]).receipts[0].outcome == "applied"
+        asked = installation.agreed(kind, {"action_id": str(subject), "reason": "looked into"} | params)
+        installation.perform(asked)
 
 
 def create(installation: Installation, action_type: str = "ADJUST_FLOAT", **params: str) -> UUID:

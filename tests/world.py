@@ -13,10 +13,12 @@ import dramatiq
 import httpx
 import redis
 
-from db import connect, keys, read
+from db import connect, due, keys, read
 from db.load import Loader
 from domain import trail
 from domain.exact_json import canonical
+from domain.executing import AttemptStarted, Perform
+from domain.internal_types import CHANGES
 from domain.keys import Scope
 from domain.messages import (
     CastVote,
@@ -56,6 +58,9 @@ SCOPES = {
         roles=("*",),
     ),
     "directory": Scope(types=("SyncDirectory",)),
+    "definitions": Scope(
+        types=("CreateAction", "CancelAction"), origins=("ops_ui",), action_types=tuple(sorted(CHANGES)), roles=("*",)
+    ),
 }
 KEYS = {issuer: SigningKey.generate(f"{issuer}-1", issuer) for issuer in SCOPES}
 
@@ -191,6 +196,23 @@ class Installation:
     def another_worker(self) -> Applier:
         """What another process would apply with: it shares nothing with this one but the database."""
         return Applier(self.pool.connection, Loader("ops-approval"))
+
+    def agreed(self, action_type: str, params: dict[str, Any], issuer: str = "ops-tooling") -> UUID:
+        """Something for the engine to do itself, agreed to and its execution asked for."""
+        body = {"origin": "ops_ui", "action_type": action_type, "params": params, "created_by": "finance-user-3"}
+        (asked,) = self.tell(issuer, CreateAction.model_validate(body))
+        assert asked.action_id is not None, asked
+        for person in ("ops-admin-1", "ops-admin-2"):
+            assert self.vote(asked.action_id, person).outcome is Outcome.APPLIED
+        assert self.ask_to_execute(asked.action_id, "finance-user-4").outcome is Outcome.APPLIED
+        return asked.action_id
+
+    def perform(self, action_id: UUID) -> str:
+        """Have the engine carry out what was agreed to; the action's status after it."""
+        token = due.draw_token(self.owner)
+        for given in (AttemptStarted(action_id, token, "tests"), Perform(action_id, token)):
+            assert self.applier.apply([given]).receipts[0].outcome is Outcome.APPLIED
+        return str(self.action(action_id)["status"])
 
     def executor(self, url: str) -> Executor:
         services = dict.fromkeys(("float", "merchants", "payouts", "operations"), url)

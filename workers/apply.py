@@ -21,6 +21,7 @@ from db.keys import load_key_ring
 from db.load import Loader
 from db.save import save
 from domain.engine import Due, Input, Undigestible, step
+from domain.executing import Perform
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt, SyncDirectory, Unopened, content_sha256
 from domain.refusals import Code, Refusal
@@ -63,8 +64,8 @@ class Applier:
         """Apply inputs one after the other, in as few transactions as may be.
 
         Raises what may pass by itself (see `is_transient`), and whatever keeps even the record of a message that cannot be
-        applied from being written. Snapshots of the directory have transactions of their own, because they change what
-        everything else reads.
+        applied from being written. Snapshots of the directory, and what the engine carries out itself, have transactions of
+        their own, because they change what everything else reads.
         """
         applied = Applied()
         for batch in _batches(inputs):
@@ -171,7 +172,7 @@ def _batches(inputs: Sequence[Input]) -> Iterator[Sequence[Input]]:
     """Runs of inputs that may share a transaction, in order."""
     start = 0
     for index, given in enumerate(inputs):
-        if isinstance(given, Message) and isinstance(given.body, SyncDirectory):
+        if isinstance(given, Perform) or (isinstance(given, Message) and isinstance(given.body, SyncDirectory)):
             yield from (run for run in (inputs[start:index], inputs[index : index + 1]) if run)
             start = index + 1
     if inputs[start:]:

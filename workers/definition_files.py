@@ -5,16 +5,22 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from db.connect import Connection
-from db.definitions import MODELS, Kind, apply_definition
-from domain.definition import Definition
-from domain.internal_types import INTERNAL_TYPES
+from db.definitions import apply_definition
+from domain import changing
+from domain.action_type import ActionType
+from domain.changing import DefinitionError
+from domain.definition import Kind
+from domain.policy import Policy
 
 _SECTIONS: dict[str, Kind] = {"policies": "policy", "action_types": "action_type"}
+
+
+Defined = tuple[Kind, Policy | ActionType]
+"""A definition and of which kind it is."""
 
 
 class DefinitionFileError(ValueError):
@@ -30,12 +36,12 @@ class Change:
     version: int | None
 
 
-def shipped() -> list[tuple[Kind, Definition]]:
+def shipped() -> list[Defined]:
     """What a new installation starts with."""
     return parse(files("workers").joinpath("shipped.yaml").read_text(), "shipped.yaml")
 
 
-def read(path: Path) -> list[tuple[Kind, Definition]]:
+def read(path: Path) -> list[Defined]:
     """The definitions in a file; raises `DefinitionFileError`, also for a file that cannot be read."""
     try:
         return parse(path.read_text(), str(path))
@@ -43,7 +49,7 @@ def read(path: Path) -> list[tuple[Kind, Definition]]:
         raise DefinitionFileError(f"{path} cannot be read: {error}") from None
 
 
-def parse(text: str, source: str) -> list[tuple[Kind, Definition]]:
+def parse(text: str, source: str) -> list[Defined]:
     """The definitions in a document; `source` is how its errors call it."""
     try:
         document = YAML(typ="safe", pure=True).load(text)
@@ -65,20 +71,15 @@ def _list(document: dict[str, Any], section: str, source: str) -> list[Any]:
     return found
 
 
-def _definition(kind: Kind, item: Any, where: str) -> Definition:
+def _definition(kind: Kind, item: Any, where: str) -> Policy | ActionType:
     try:
-        definition = MODELS[kind].model_validate(item)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        field = ".".join(map(str, problem["loc"]))
+        return changing.read(kind, item)
+    except DefinitionError as error:
         name = f" ({item['name']})" if isinstance(item, dict) and isinstance(item.get("name"), str) else ""
-        raise DefinitionFileError(f"{where}{name} {field}: {problem['msg']}") from None
-    if kind == "action_type" and definition.name in INTERNAL_TYPES:
-        raise DefinitionFileError(f"{where}: {definition.name} is the engine's own action type; choose another name")
-    return definition
+        raise DefinitionFileError(f"{where}{name} {error}") from None
 
 
-def apply(conn: Connection, definitions: list[tuple[Kind, Definition]], by: str) -> list[Change]:
+def apply(conn: Connection, definitions: list[Defined], by: str) -> list[Change]:
     """Put definitions in force, all of them or none; needs the rights of the database's owner."""
     with conn.transaction():
         return [Change(kind, item.name, apply_definition(conn, kind, item, by)) for kind, item in definitions]

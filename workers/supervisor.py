@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 
 from db import connect, keys, schema
+from domain.internal_types import CHANGES
 from domain.keys import Scope
 from workers import definition_files
 from workers.envelope import SigningKey
@@ -37,8 +38,11 @@ SCOPES = {
         roles=("*",),
     ),
     "directory": Scope(types=("SyncDirectory",)),
+    "definitions": Scope(
+        types=("CreateAction", "CancelAction"), origins=("ops_ui",), action_types=tuple(sorted(CHANGES)), roles=("*",)
+    ),
 }
-"""The issuers of a new installation and what each may send. Nobody who casts votes may say who people are."""
+"""The issuers of a new installation and what each may send. Nobody who casts votes may say who people are or ask for changes."""
 
 
 @dataclass(frozen=True, slots=True)

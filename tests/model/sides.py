@@ -39,7 +39,9 @@ _CLOCK = """
 
 _EMPTY = """
     set local session_replication_role = replica;
-    truncate messages, actions, votes, attempts, events, grants restart identity;
+    truncate messages, votes, attempts, events, grants restart identity;
+    delete from actions;
+    delete from definitions where action_id is not null;
     delete from people;
     update keys set revoked_at = null, revoked_why = null;
 """

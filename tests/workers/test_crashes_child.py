@@ -16,6 +16,7 @@ import httpx
 
 from db.connect import pool
 from db.load import Loader
+from domain import internal
 from workers import apply, ingest, logs
 from workers.apply import Applier
 from workers.brokers import make_broker
@@ -28,6 +29,8 @@ STRUCK: dict[str, tuple[Any, str, bool, signal.Signals]] = {
     "before the forgetting": (Doorbell, "forget", False, signal.SIGKILL),
     "before the commit": (apply, "save", True, signal.SIGKILL),
     "in the transaction": (apply, "save", False, signal.SIGSTOP),
+    "while the engine does it": (internal, "perform", True, signal.SIGKILL),
+    "after the engine did it": (Executor, "_write_down", True, signal.SIGKILL),
     "before the call": (HttpHandler, "call", False, signal.SIGKILL),
     "after the call": (HttpHandler, "call", True, signal.SIGKILL),
 }

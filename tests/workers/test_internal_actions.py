@@ -10,7 +10,6 @@ import pytest
 from db import due, read
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.internal import made_by
-from domain.messages import CreateAction
 from domain.outcome import Outcome, Rejected, Retry, Unknown
 from tests.workers.test_races import race
 from tests.world import Installation, top_up
@@ -41,18 +40,7 @@ def ended(installation: Installation, outcome: Outcome, key: str = "one") -> UUI
 
 def agreed(installation: Installation, kind: str, subject: UUID, **params: Any) -> UUID:
     """Something to be done about an action, agreed to and asked for."""
-    body = {
-        "origin": "ops_ui",
-        "action_type": kind,
-        "params": {"action_id": str(subject), "reason": "we looked into it"} | params,
-        "created_by": "finance-user-3",
-    }
-    (created,) = installation.tell("ops-tooling", CreateAction.model_validate(body))
-    assert created.action_id is not None, created
-    for person in ("ops-admin-1", "ops-admin-2"):
-        assert installation.vote(created.action_id, person).outcome == "applied"
-    assert installation.ask_to_execute(created.action_id, "finance-user-4").outcome == "applied"
-    return created.action_id
+    return installation.agreed(kind, {"action_id": str(subject), "reason": "we looked into it"} | params)
 
 
 def test_a_failed_action_is_tried_again_and_succeeds(careful: Installation, sandbox: Sandbox) -> None:

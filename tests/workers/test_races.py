@@ -12,9 +12,7 @@ from uuid import UUID
 import pytest
 
 from db import connect, due, keys
-from db.definitions import Kind
 from db.load import Loader
-from domain.definition import Definition
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.lifecycle import Status
 from domain.messages import CastVote, Message, Unopened
@@ -23,6 +21,7 @@ from domain.policy import Policy
 from tests.world import SCOPES, Installation, T, top_up, wait_for
 from workers import definition_files
 from workers.apply import Applied, Applier
+from workers.definition_files import Defined
 from workers.envelope import SigningKey
 from workers.producer import Producer, Ticket
 from workers.sandbox import Sandbox
@@ -264,7 +263,7 @@ def test_a_definition_that_is_committed_late_is_not_overlooked(installation: Ins
     assert installation.action(created.action_id)["policy_name"] == "Of the first"
 
 
-def _policy(name: str, priority: int) -> list[tuple[Kind, Definition]]:
+def _policy(name: str, priority: int) -> list[Defined]:
     quorum = {"type": "role", "value": {"role": "cfo", "min_votes": 1}}
     document = {"name": name, "criteria": {"action_type": "ADJUST_FLOAT"}, "priority": priority}
     return [("policy", Policy.model_validate(document | {"policy": {"required_quorum": quorum}}))]
