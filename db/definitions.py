@@ -1,5 +1,6 @@
 """Versions of policies and action types."""
 
+import json
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -7,7 +8,7 @@ from psycopg.types.json import Jsonb
 from db import locks
 from db.connect import Connection
 from domain.action_type import ActionType
-from domain.definition import Definition, Kind
+from domain.definition import Kind
 from domain.policy import Definitions, Policy, Removal, Versioned
 
 
@@ -35,23 +36,40 @@ def needs_agreement(conn: Connection) -> bool:
     return bool(row["agreed"])
 
 
-def apply_definition(conn: Connection, kind: Kind, definition: Definition, by: str) -> int | None:
-    """Put a definition in force as the next version of its name; None if it already is, word for word.
+def put_in_force(conn: Connection, kind: Kind, name: str, body: dict[str, Any] | None, by: str) -> int | None:
+    """Make this the next version of a definition, None of it to remove it; None if it already is so, word for word.
 
     For the beginning of an installation, when nobody could agree to it; needs the rights of the database's owner.
     """
-    body: dict[str, Any] = definition.model_dump(mode="json")
     with conn.transaction():
-        locks.lock(conn, [locks.of_definition(kind, definition.name)])
-        newest = conn.execute(
-            "select version, body from definitions where kind = %s and name = %s order by version desc limit 1",
-            [kind, definition.name],
-        ).fetchone()
-        if newest is not None and newest["body"] == body:
+        locks.lock(conn, [locks.of_definition(kind, name)])
+        versions = list_versions(conn, kind, name)
+        if same(body, versions[-1]["body"] if versions else None):
             return None
-        version: int = newest["version"] + 1 if newest else 1
         conn.execute(
             "insert into definitions (kind, name, version, body, created_by) values (%s, %s, %s, %s, %s)",
-            [kind, definition.name, version, Jsonb(body), by],
+            [kind, name, len(versions) + 1, None if body is None else Jsonb(body), by],
         )
-    return version
+    return len(versions) + 1
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two bodies are the same JSON, in which 1 is not true."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def list_versions(conn: Connection, kind: Kind, name: str) -> list[dict[str, Any]]:
+    """Every version of a definition, the first first, with who agreed to it (`approved_by`) in which action.
+
+    A `body` of None removed it.
+    """
+    return conn.execute(
+        """
+        select d.kind, d.name, d.version, d.body, d.created_by, d.created_at, d.action_id, a.executed_by,
+               coalesce((select array_agg(v.person_id order by v.recorded_at) from votes v
+                          where v.action_id = d.action_id and v.choice = 'approve'), '{}') as approved_by
+          from definitions d left join actions a on a.id = d.action_id
+         where d.kind = %s and d.name = %s order by d.version
+        """,
+        [kind, name],
+    ).fetchall()

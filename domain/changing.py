@@ -93,6 +93,6 @@ def _overtaken(world: World, params: Mapping[str, Any]) -> str | None:
     what = f"{kind.replace('_', ' ').capitalize()} {name!r}"
     if newest != replaces:
         return f"{what} is at version {newest} by now; this was to replace version {replaces}."
-    if params["definition"] is None and not world.definitions.has(kind, name):
+    if params["definition"] is None and world.definitions.in_force(kind, name) is None:
         return f"{what} is not in force, so it cannot be removed."
     return None

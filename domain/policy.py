@@ -1,6 +1,6 @@
 """Policies: which one an action falls under, and what it asks for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -228,13 +228,14 @@ class Definitions:
 
     def newest_version(self, kind: Kind, name: str) -> int:
         """The number of the newest version of a name, one that removes it too; 0 if there never was one."""
-        defined = self.policies if kind == "policy" else self.action_types
-        versions = [item.version for item in defined if item.definition.name == name]
+        versions = [item.version for item in self._versions(kind) if item.definition.name == name]
         return max([0, *versions, self._removed(kind).get(name, 0)])
 
-    def has(self, kind: Kind, name: str) -> bool:
-        """Whether something of this name is in force, enabled or not."""
-        return self.newest_version(kind, name) > self._removed(kind).get(name, 0)
+    def in_force(self, kind: Kind, name: str) -> Policy | ActionType | None:
+        """What is in force under this name, enabled or not; None if nothing is."""
+        newest = self.newest_version(kind, name)
+        named = (item for item in self._versions(kind) if (item.definition.name, item.version) == (name, newest))
+        return next((item.definition for item in named), None)
 
     def changed(self, kind: Kind, name: str, version: int, definition: Policy | ActionType | None) -> "Definitions":
         """These definitions with one version more; None removes what has the name."""
@@ -245,6 +246,9 @@ class Definitions:
                 return replace(self, action_types=(*self.action_types, Versioned(version, definition)))
             case None:
                 return replace(self, removals=(*self.removals, Removal(kind, name, version)))
+
+    def _versions(self, kind: Kind) -> Sequence[Versioned[Policy] | Versioned[ActionType]]:
+        return self.policies if kind == "policy" else self.action_types
 
     def _removed(self, kind: Kind) -> dict[str, int]:
         """By name, the newest version that removes it."""

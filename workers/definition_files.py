@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from db.connect import Connection
-from db.definitions import apply_definition
+from db.definitions import put_in_force
 from domain import changing
 from domain.action_type import ActionType
 from domain.changing import DefinitionError
@@ -82,4 +83,23 @@ def _definition(kind: Kind, item: Any, where: str) -> Policy | ActionType:
 def apply(conn: Connection, definitions: list[Defined], by: str) -> list[Change]:
     """Put definitions in force, all of them or none; needs the rights of the database's owner."""
     with conn.transaction():
-        return [Change(kind, item.name, apply_definition(conn, kind, item, by)) for kind, item in definitions]
+        return [
+            Change(kind, item.name, put_in_force(conn, kind, item.name, written(item), by))
+            for kind, item in definitions
+        ]
+
+
+def written(definition: Policy | ActionType) -> dict[str, Any]:
+    """A definition as it is stored and agreed to: in full, every default with its value."""
+    return definition.model_dump(mode="json")
+
+
+def text(body: dict[str, Any] | None) -> str:
+    """A definition as text in which versions can be compared line by line: YAML with its fields in the order of their names."""
+    if body is None:
+        return ""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    lines = StringIO()
+    yaml.dump(body, lines)
+    return lines.getvalue()

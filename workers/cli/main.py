@@ -12,7 +12,19 @@ from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
 from workers import logs
-from workers.cli import administration, attempts, demo, doctor, invariants, keys, messages, reading, sending, up
+from workers.cli import (
+    administration,
+    attempts,
+    demo,
+    doctor,
+    invariants,
+    keys,
+    messages,
+    policies,
+    reading,
+    sending,
+    up,
+)
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
@@ -35,7 +47,7 @@ app.add_typer(reading.actions, name="actions")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
 app.add_typer(messages.messages, name="messages")
-app.add_typer(administration.policies, name="policies")
+app.add_typer(policies.policies, name="policies")
 app.add_typer(sending.directory, name="directory")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(administration.database, name="db")

@@ -1,0 +1,197 @@
+"""The commands about definitions: they ask for approval once there is somebody to approve, and tell what changed and by whom."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from db import read
+from domain.lifecycle import Status
+from tests.world import KEYS, Installation, directory, top_up
+from workers.cli.main import app
+from workers.sandbox import Sandbox
+
+POLICY = """
+policies:
+  - name: Float Adjustment
+    description: Moving an agent's float
+    criteria: {action_type: ADJUST_FLOAT}
+    policy:
+      required_quorum: {type: role, value: {role: finance_ops, min_votes: %s}}
+      required_ratio: 0.60
+      timeout_seconds: 3600
+      escalation_role: cfo
+    priority: 95
+  - name: Payouts at night
+    criteria: {action_type: PAUSE_PAYOUT}
+    policy: {required_quorum: {type: role, value: {role: pay_admin, min_votes: 1}}}
+"""
+
+
+class Desk:
+    """Somebody at the command line of an installation, with the key that asks for changes."""
+
+    def __init__(self, installation: Installation, directory: Path) -> None:
+        self.installation = installation
+        self.file = directory / "policies.yaml"
+        self.file.write_text(POLICY % 3)
+        key = directory / "definitions.json"
+        KEYS["definitions"].write(key)
+        settings = installation.settings
+        self.env = {
+            "DATABASE_URL": settings.database_url,
+            "REDIS_URL": settings.redis_url,
+            "OPS_APPROVAL_KEY": str(key),
+        }
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """A command's exit code and what it prints; in this process, as there are many of them here."""
+        done = CliRunner().invoke(app, arguments, env=self.env)
+        return done.exit_code, done.output
+
+    def says(self, *arguments: str, code: int = 0) -> str:
+        """What a command prints; it ends with this exit code."""
+        ended, said = self.run("policies", *arguments)
+        assert ended == code, said
+        return said
+
+    def told(self, *arguments: str) -> Any:
+        """What a command tells programs."""
+        return json.loads(self.says(*arguments, "--json"))
+
+    def apply(self) -> list[tuple[str, str]]:
+        """Ask for what the file says, and take the messages in: what became of each definition."""
+        told = self.told("apply", str(self.file), "--as", "finance-user-3")
+        self.installation.drain()
+        return [(answer["name"], answer["state"]) for answer in told]
+
+    def agree(self) -> None:
+        """Have everything agreed to that was asked for, and carried out."""
+        for action in read.list_actions(self.installation.owner, [Status.REQUESTED], 10):
+            for person in ("ops-admin-1", "ops-admin-2"):
+                assert self.installation.vote(action["id"], person).outcome == "applied"
+            assert self.installation.ask_to_execute(action["id"], "finance-user-4").outcome == "applied"
+            assert self.installation.perform(action["id"]) == "executed"
+
+
+@pytest.fixture
+def desk(installation: Installation, tmp_path: Path) -> Desk:
+    return Desk(installation, tmp_path)
+
+
+FIRST, SECOND = "Float Adjustment", "Payouts at night"
+
+
+def test_applying_a_file_asks_for_approval_of_each_difference_and_changes_nothing_by_itself(desk: Desk) -> None:
+    assert desk.apply() == [(FIRST, "asked"), (SECOND, "asked")]
+    assert desk.installation.scalar("select max(version) from definitions") == 1
+    asked = read.list_actions(desk.installation.owner, [Status.REQUESTED], 10)
+    assert {row["target_tenant_id"] for row in asked} == {FIRST, SECOND}
+    assert desk.apply() == [(FIRST, "waiting"), (SECOND, "waiting")]
+    desk.agree()
+    assert desk.apply() == [(FIRST, "unchanged"), (SECOND, "unchanged")]
+    (created,) = desk.installation.tell("sira", top_up())
+    assert created.action_id is not None
+    assert desk.installation.action(created.action_id)["policy_version"] == 2
+
+
+def test_people_are_told_what_they_ask_for_and_what_comes_next(desk: Desk) -> None:
+    said = desk.says("apply", str(desk.file), "--as", "finance-user-3", "--reason", "we grew")
+    desk.installation.drain()
+    assert f"policy {FIRST} asks for approval of version 2, in action " in said
+    assert "actions show" in said
+    action_id = said.split("in action ")[1][:36]
+    shown = desk.run("actions", "show", action_id)[1]
+    for part in ('"reason": "we grew"', '"min_votes": 3', '"replaces": 1', "2 of ops_admin", "finance-user-3"):
+        assert part in shown
+
+
+def test_who_asks_must_say_who_they_are_and_may_be_refused(desk: Desk, sandbox: Sandbox) -> None:
+    assert "--as PERSON" in desk.says("apply", str(desk.file), code=2)
+    with desk.installation.at_work(sandbox.url):
+        said = desk.says("apply", str(desk.file), "--as", "merchant-viewer", "--wait", code=1)
+        assert "may not be asked for: The creator holds none" in said
+        assert "asks for approval" in desk.says("apply", str(desk.file), "--as", "ops-admin-1", "--wait")
+
+
+def test_what_was_rejected_can_be_asked_for_again(desk: Desk) -> None:
+    desk.apply()
+    for action in read.list_actions(desk.installation.owner, [Status.REQUESTED], 10):
+        for person in ("ops-admin-1", "ops-admin-2"):
+            desk.installation.vote(action["id"], person, "reject")
+    assert desk.apply() == [(FIRST, "asked"), (SECOND, "asked")]
+    assert len(read.list_actions(desk.installation.owner, [Status.REQUESTED], 10)) == 2
+
+
+def test_the_history_of_a_policy_tells_who_agreed_to_each_version(desk: Desk) -> None:
+    desk.apply()
+    desk.agree()
+    first, second = desk.told("history", FIRST)
+    assert (first["version"], first["created_by"], first["action_id"]) == (1, "tests", None)
+    assert (second["version"], second["created_by"]) == (2, "finance-user-3")
+    assert second["approved_by"] == ["ops-admin-1", "ops-admin-2"]
+    assert desk.installation.action(second["action_id"])["status"] == "executed"
+    said = desk.says("history", FIRST)
+    assert "without approval" in said
+    assert f"ops-admin-1, ops-admin-2  {second['action_id']}" in said
+    assert "There never was policy Nothing" in desk.says("history", "Nothing", code=1)
+
+
+def test_a_difference_is_shown_line_by_line(desk: Desk) -> None:
+    wanted = desk.says("diff", str(desk.file))
+    for line in ("-      min_votes: 2", "+      min_votes: 3", f"+name: {SECOND}"):
+        assert line in wanted.splitlines()
+    desk.apply()
+    desk.agree()
+    assert "Nothing differs" in desk.says("diff", str(desk.file))
+    (between,) = desk.told("diff", FIRST)
+    assert (between["before"], between["after"]) == (1, 2)
+    assert "-      min_votes: 2\n+      min_votes: 3" in between["diff"]
+    (reverse,) = desk.told("diff", FIRST, "--from", "2", "--to", "1")
+    assert "-      min_votes: 3\n+      min_votes: 2" in reverse["diff"]
+    assert f"+name: {FIRST}" in desk.says("diff", FIRST, "--to", "1")
+    assert "no version 7" in desk.says("diff", FIRST, "--from", "7", code=1)
+
+
+def test_a_policy_is_removed_by_approval_and_its_history_stays(desk: Desk) -> None:
+    (asked,) = desk.told("remove", FIRST, "--as", "finance-user-3")
+    assert (asked["state"], asked["version"]) == ("asked", 2)
+    desk.installation.drain()
+    desk.agree()
+    assert FIRST not in desk.says("list")
+    assert [version["body"] is None for version in desk.told("history", FIRST)] == [False, True]
+    assert "removed" in desk.says("history", FIRST)
+    assert "-      min_votes: 2" in desk.says("diff", FIRST)
+    assert "no policy Float Adjustment in force" in desk.says("remove", FIRST, "--as", "finance-user-3", code=1)
+    assert desk.apply()[0] == (FIRST, "asked")
+    desk.agree()
+    assert [version["version"] for version in desk.told("history", FIRST)] == [1, 2, 3]
+
+
+def test_before_there_is_a_directory_the_owner_puts_definitions_in_force_at_once(desk: Desk) -> None:
+    installation = desk.installation
+    with psycopg.connect(installation.settings.database_url, autocommit=True) as conn:
+        conn.execute("drop schema ops_approval cascade")
+    assert desk.run("db", "init")[0] == 0
+    told = desk.told("apply", str(desk.file))
+    assert [(answer["state"], answer["version"]) for answer in told] == [("in_force", 1), ("in_force", 1)]
+    assert "without approval" in desk.says("remove", SECOND)
+    assert f"{SECOND} is now version 3" in desk.says("apply", str(desk.file))
+    assert "is in force as it is here" in desk.says("apply", str(desk.file))
+
+
+def test_with_the_first_snapshot_the_owner_needs_approval_too(desk: Desk) -> None:
+    installation = desk.installation
+    with psycopg.connect(installation.settings.database_url, autocommit=True) as conn:
+        conn.execute("drop schema ops_approval cascade")
+    assert desk.run("db", "init")[0] == 0
+    jwk = desk.file.with_name("directory.jwk")
+    jwk.write_text(json.dumps(KEYS["directory"].public_jwk))
+    assert desk.run("keys", "register", "directory", str(jwk), "--type", "SyncDirectory")[0] == 0
+    assert installation.tell("directory", directory())[0].outcome == "applied"
+    assert "needs approval" not in desk.says("diff", str(desk.file))
+    assert "--as PERSON" in desk.says("apply", str(desk.file), code=2)
+    assert "--as PERSON" in desk.says("remove", "Merchant Freeze", code=2)

@@ -1,0 +1,250 @@
+"""Commands about what people define: asking for changes, their history, and what is in force."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from db import read
+from db.definitions import list_versions, load_definitions, needs_agreement, put_in_force
+from domain import quorum_tree
+from domain.conditions import in_words
+from domain.definition import Kind
+from domain.policy import Definitions, Policy
+from workers import definition_changes, definition_files
+from workers.cli.asking import Asked, By, Reason, ask
+from workers.cli.console import REFUSED, AsJson, fail, me, must_bring, out, print_json, print_table, shown, when
+from workers.cli.context import Data, KeyFile, TimeoutSeconds, Wait, open_owner, open_reader
+from workers.cli.differences import Compared, compared, print_differences
+from workers.definition_changes import Difference
+from workers.definition_files import Defined
+
+policies = typer.Typer(help="Who must agree to what, and which actions there are.", no_args_is_help=True)
+
+OfKind = Annotated[Kind, typer.Option("--kind", help="What it is: a policy or an action type.")]
+DefinedName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The name of a policy; of an action type with --kind.")
+]
+
+
+@policies.command("apply")
+def apply_policies(
+    file: Annotated[Path, typer.Argument(help="YAML or JSON with the lists policies and action_types.")],
+    person: By = None,
+    reason: Reason = None,
+    *,
+    wait: Wait = False,
+    timeout_seconds: TimeoutSeconds = 10,
+    as_json: AsJson = False,
+    key: KeyFile = None,
+    data: Data = None,
+) -> None:
+    """Ask for approval of each difference between a file and what is in force, and say which these are.
+
+    Before there is a directory nobody could approve: then the owner of the database puts them in force at once.
+    """
+    wanted = _read(file)
+    with open_reader(data) as conn:
+        agreement, definitions = needs_agreement(conn), load_definitions(conn)
+    if not agreement:
+        _put_in_force(wanted, as_json=as_json, data=data)
+        return
+    differences = definition_changes.differences(definitions, wanted)
+    asked = ask(
+        differences, person, reason or f"Apply {file.name}", key, data, wait_seconds=timeout_seconds if wait else 0
+    )
+    told = {(item.difference.kind, item.difference.name): item for item in asked}
+    _print_asked([_answer(kind, item.name, told.get((kind, item.name))) for kind, item in wanted], as_json=as_json)
+
+
+@policies.command("remove")
+def remove_policy(
+    name: DefinedName,
+    person: By = None,
+    reason: Reason = None,
+    kind: OfKind = "policy",
+    *,
+    wait: Wait = False,
+    timeout_seconds: TimeoutSeconds = 10,
+    as_json: AsJson = False,
+    key: KeyFile = None,
+    data: Data = None,
+) -> None:
+    """Ask for approval to take a definition out of force. Its versions and whatever was created under them stay."""
+    with open_reader(data) as conn:
+        agreement, definitions = needs_agreement(conn), load_definitions(conn)
+    difference = definition_changes.removal(definitions, kind, name)
+    if difference is None:
+        fail(f"There is no {_words(kind)} {shown(name)} in force. See `ops-approval policies list`.", REFUSED)
+    if not agreement:
+        with open_owner(data) as conn:
+            put_in_force(conn, kind, name, None, by=me())
+        _print_asked(
+            [{"kind": kind, "name": name, "state": "in_force", "version": difference.replaces + 1}], as_json=as_json
+        )
+        return
+    (asked,) = ask(
+        [difference], person, reason or f"Remove {name}", key, data, wait_seconds=timeout_seconds if wait else 0
+    )
+    _print_asked([_answer(kind, name, asked)], as_json=as_json)
+
+
+@policies.command("history")
+def history(name: DefinedName, kind: OfKind = "policy", *, as_json: AsJson = False, data: Data = None) -> None:
+    """Every version of a definition: since when, who asked for it, who agreed to it, and in which action."""
+    versions = _versions(name, kind, data)
+    if as_json:
+        print_json(versions)
+        return
+    columns = ("version", "since (UTC)", "what", "asked for by", "approved by", "action")
+    print_table(columns, (_version_row(row) for row in versions))
+
+
+@policies.command("diff")
+def diff(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="A definition; or a file, against what is in force.")
+    ],
+    first: Annotated[int | None, typer.Option("--from", min=0, help="The earlier version; 0 is none.")] = None,
+    last: Annotated[int | None, typer.Option("--to", min=0, help="The later version; the newest by default.")] = None,
+    kind: OfKind = "policy",
+    *,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """What changed between two versions of a definition, or what applying a file would change, line by line."""
+    if Path(name).is_file():
+        with open_reader(data) as conn:
+            definitions = load_definitions(conn)
+        found = [
+            _compared(definitions, difference)
+            for difference in definition_changes.differences(definitions, _read(Path(name)))
+        ]
+    else:
+        versions = {row["version"]: row["body"] for row in _versions(name, kind, data)} | {0: None}
+        last = max(versions) if last is None else last
+        first = max(0, last - 1) if first is None else first
+        if missing := {first, last} - versions.keys():
+            fail(f"{shown(name)} has no version {min(missing)}; its newest is {max(versions)}.", REFUSED)
+        found = [compared(kind, name, (first, versions[first]), (last, versions[last]))]
+    print_differences(found, as_json=as_json)
+
+
+@policies.command("list")
+def list_policies(*, as_json: AsJson = False, data: Data = None) -> None:
+    """The policies in the order in which they are asked; the first match counts, then the default: two ops_admin."""
+    with open_reader(data) as conn:
+        found = read.list_policies(conn)
+    if as_json:
+        print_json([row["body"] | {"version": row["version"]} for row in found])
+        return
+    columns = (
+        "priority",
+        "name",
+        "version",
+        "enabled",
+        "for",
+        "must agree",
+        "ratio",
+        "within",
+        "escalates to",
+        "votes bring",
+    )
+    print_table(columns, (_policy_row(row) for row in found))
+
+
+def _read(file: Path) -> list[Defined]:
+    try:
+        return definition_files.read(file)
+    except definition_files.DefinitionFileError as error:
+        fail(f"{error}. Nothing was changed.")
+
+
+def _put_in_force(wanted: list[Defined], *, as_json: bool, data: Path | None) -> None:
+    with open_owner(data) as conn:
+        changes = definition_files.apply(conn, wanted, by=me())
+    answers = [
+        {
+            "kind": change.kind,
+            "name": change.name,
+            "state": "in_force" if change.version else "unchanged",
+            "version": change.version,
+        }
+        for change in changes
+    ]
+    _print_asked(answers, as_json=as_json)
+
+
+def _answer(kind: Kind, name: str, asked: Asked | None) -> dict[str, Any]:
+    """What became of one definition that somebody wants, for people and programs."""
+    if asked is None:
+        return {"kind": kind, "name": name, "state": "unchanged", "version": None}
+    answer = {"kind": kind, "name": name, "state": asked.state, "version": asked.difference.replaces + 1}
+    return answer | {"action_id": asked.action_id, "sentence": asked.sentence}
+
+
+_STATES = {
+    "unchanged": "is in force as it is here",
+    "in_force": "is now version {version}, without approval, as there is no directory yet",
+    "asked": "asks for approval of version {version}, in action {action_id}",
+    "waiting": "asked for approval of version {version} already, in action {action_id}",
+    "refused": "may not be asked for: {sentence}",
+}
+
+
+def _print_asked(answers: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(answers)
+    else:
+        for answer in answers:
+            what = _STATES[answer["state"]].format_map(answer)
+            out.print(shown(f"{_words(answer['kind'])} {answer['name']} {what}."))
+        if any(answer["state"] in {"asked", "waiting"} for answer in answers):
+            out.print(
+                "Next: `ops-approval actions show ACTION` says who must agree; then `ops-approval execute ACTION --as PERSON`.",
+                style="dim",
+            )
+    if any(answer["state"] == "refused" for answer in answers):
+        raise typer.Exit(REFUSED)
+
+
+def _words(kind: Kind) -> str:
+    return kind.replace("_", " ")
+
+
+def _versions(name: str, kind: Kind, data: Path | None) -> list[dict[str, Any]]:
+    with open_reader(data) as conn:
+        versions = list_versions(conn, kind, name)
+    if not versions:
+        fail(f"There never was {_words(kind)} {shown(name)}. See `ops-approval policies list`.", REFUSED)
+    return versions
+
+
+def _version_row(row: dict[str, Any]) -> tuple[str, ...]:
+    what = "removed" if row["body"] is None else "defined"
+    by_approval = (", ".join(row["approved_by"]), str(row["action_id"] or "without approval"))
+    return (str(row["version"]), when(row["created_at"]), what, row["created_by"], *by_approval)
+
+
+def _compared(definitions: Definitions, difference: Difference) -> Compared:
+    in_force = definitions.in_force(difference.kind, difference.name)
+    before = None if in_force is None else definition_files.written(in_force)
+    after = (difference.replaces + 1, difference.definition)
+    return compared(difference.kind, difference.name, (difference.replaces, before), after)
+
+
+def _policy_row(row: dict[str, Any]) -> tuple[str, ...]:
+    policy = Policy.model_validate(row["body"])
+    rules = policy.policy
+    return (
+        str(policy.priority),
+        policy.name,
+        str(row["version"]),
+        "yes" if policy.enabled else "no",
+        in_words(policy.parsed_criteria.conditions) or "every action",
+        quorum_tree.in_words(rules.tree),
+        str(rules.required_ratio),
+        f"{rules.timeout_seconds} s",
+        "; then ".join(f"{step} for {step.timeout_seconds} s" for step in rules.steps(rules.timeout_seconds)),
+        must_bring(rules),
+    )
