@@ -38,6 +38,8 @@ create table keys (
     revoked_at    timestamptz,
     revoked_why   text check (revoked_why in ('compromised', 'retired')),
     created_at    timestamptz not null default clock_timestamp(),
+    -- The action in which people agreed to it; null for what the owner registered before there were people to agree.
+    agreed_in     uuid unique,
     constraint revoked_with_a_reason check ((revoked_at is null) = (revoked_why is null)),
     -- A personal key is enrolled by the owner of the installation and not by the directory: who says which roles people hold
     -- must not be able to say which keys speak for them.
@@ -52,7 +54,7 @@ create table keys (
     -- Nor to ask for what changes the rules, and agree to it for them.
     constraint voting_and_changes_apart check (
         not (scope -> 'types' ?| array['CastVote', '*'] and scope -> 'types' ?| array['CreateAction', '*']
-             and scope -> 'action_types' ? 'CHANGE_DEFINITION')
+             and scope -> 'action_types' ?| array['CHANGE_DEFINITION', 'REGISTER_KEY', 'ENROL_KEY'])
     )
 );
 
@@ -95,7 +97,7 @@ create table definitions (
     created_at  timestamptz not null default clock_timestamp(),
     -- The action in which people agreed to it, one for each version; null for what the owner put in force before there were
     -- people to agree.
-    action_id   uuid unique,
+    agreed_in   uuid unique,
     unique (kind, name, version)
 );
 
@@ -275,17 +277,18 @@ end $$;
 create trigger guard_action before update on actions for each row execute function guard_action();
 
 
--- A new version of a definition is what people agreed to, in an action that is being carried out in this transaction. Who does
--- not own the table cannot do without.
-alter table definitions add constraint definition_was_agreed_in foreign key (action_id) references actions;
+-- A new version of a definition, and a new key, is what people agreed to, in an action that is being carried out in this
+-- transaction. Who does not own the table cannot do without.
+alter table definitions add constraint definition_was_agreed foreign key (agreed_in) references actions;
+alter table keys add constraint key_was_agreed foreign key (agreed_in) references actions;
 create function guard_definition() returns trigger language plpgsql as $$
 begin
-    if new.action_id is null
+    if new.agreed_in is null
        and pg_has_role(current_user, (select relowner from pg_class where oid = tg_relid), 'usage') then
         return new;
     end if;
     if not exists (select from ops_approval.actions a
-                    where a.id = new.action_id and a.action_type = 'CHANGE_DEFINITION' and a.status = 'executing'
+                    where a.id = new.agreed_in and a.action_type = 'CHANGE_DEFINITION' and a.status = 'executing'
                       and (a.params ->> 'kind', a.params ->> 'name', (a.params ->> 'replaces')::integer + 1, a.created_by)
                           = (new.kind, new.name, new.version, new.created_by)
                       and nullif(a.params -> 'definition', 'null') is not distinct from new.body) then
@@ -295,6 +298,27 @@ begin
     return new;
 end $$;
 create trigger guard_definition before insert on definitions for each row execute function guard_definition();
+
+create function guard_key() returns trigger language plpgsql as $$
+begin
+    if new.agreed_in is null
+       and pg_has_role(current_user, (select relowner from pg_class where oid = tg_relid), 'usage') then
+        return new;
+    end if;
+    if not exists (select from ops_approval.actions a
+                    where a.id = new.agreed_in and a.status = 'executing' and a.params ->> 'kid' = new.kid
+                      and decode(translate(a.params ->> 'public_key', '-_', '+/') || '=', 'base64') = new.public_key
+                      and case a.action_type
+                          when 'REGISTER_KEY' then a.params ->> 'issuer' = new.issuer and new.person_id is null
+                                               and a.params -> 'scope' = new.scope
+                          when 'ENROL_KEY' then a.params ->> 'person_id' = new.person_id
+                          end) then
+        raise exception 'a key is registered by an action that people agreed to and that says the same'
+            using errcode = 'insufficient_privilege';
+    end if;
+    return new;
+end $$;
+create trigger guard_key before insert on keys for each row execute function guard_key();
 
 
 -- The current vote of each person on each action; earlier ones are in events. At most one per person, by the key.
@@ -445,8 +469,8 @@ select content_sha256, issuer, jti, type, outcome, code, sentence, action_id, re
 comment on view receipts is 'What became of each message; outcome and code are stable, the sentence is for people.';
 
 
--- Who may do what. Workers do their work, cannot rewrite history, identities or definitions, and add a definition only when
--- they carry out the action in which people agreed to it; readers only read, and see neither envelopes nor keys. Both are roles to be granted or logged in as; the worker's processes take on ops_worker by
+-- Who may do what. Workers do their work, cannot rewrite history, identities, definitions or keys, and add a definition or
+-- a key only when they carry out the action in which people agreed to it; readers only read, and see neither envelopes nor keys. Both are roles to be granted or logged in as; the worker's processes take on ops_worker by
 -- themselves, whoever they log in as.
 do $$
 begin
@@ -455,7 +479,7 @@ begin
 end $$;
 grant usage on schema ops_approval to ops_worker, ops_reader;
 grant select on all tables in schema ops_approval to ops_worker;
-grant insert on messages, actions, votes, attempts, events, people, grants, schedule, definitions to ops_worker;
+grant insert on messages, actions, votes, attempts, events, people, grants, schedule, definitions, keys to ops_worker;
 grant update on actions, votes, people, schedule to ops_worker;
 grant update (state, lease_until, finished_at, reason) on attempts to ops_worker;
 grant update (ends_at) on grants to ops_worker;

@@ -65,10 +65,10 @@ def list_versions(conn: Connection, kind: Kind, name: str) -> list[dict[str, Any
     """
     return conn.execute(
         """
-        select d.kind, d.name, d.version, d.body, d.created_by, d.created_at, d.action_id, a.executed_by,
+        select d.kind, d.name, d.version, d.body, d.created_by, d.created_at, d.agreed_in, a.executed_by,
                coalesce((select array_agg(v.person_id order by v.recorded_at) from votes v
-                          where v.action_id = d.action_id and v.choice = 'approve'), '{}') as approved_by
-          from definitions d left join actions a on a.id = d.action_id
+                          where v.action_id = d.agreed_in and v.choice = 'approve'), '{}') as approved_by
+          from definitions d left join actions a on a.id = d.agreed_in
          where d.kind = %s and d.name = %s order by d.version
         """,
         [kind, name],

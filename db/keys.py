@@ -7,8 +7,9 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
+from db import locks
 from db.connect import Connection
-from domain.keys import ALGORITHM, PERSONAL, Scope, VerificationKey, conflict_of
+from domain.keys import ALGORITHM, PERSONAL, PERSONAL_SCOPE, Scope, VerificationKey, conflict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,13 @@ def read_scope(document: Any) -> Scope:
 
 
 def add_key(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: Scope) -> None:
-    """Register a public key (32 bytes) for an issuer.
+    """Register a public key (32 bytes) for an issuer; for the beginning, when nobody could agree to it.
 
     Raises `ScopeConflict` if the issuer, through whatever keys, would then cast votes and say who people are or what they
     agree to.
     """
     with conn.transaction():
-        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"keys of {issuer}"])
+        locks.lock(conn, [locks.KEYS])
         others = conn.execute("select scope from keys where issuer = %s", [issuer]).fetchall()
         if (conflict := conflict_of([scope, *(read_scope(row["scope"]) for row in others)])) is not None:
             raise ScopeConflict(f"issuer {issuer!r} has other keys already, and {conflict}; use another issuer name")
@@ -73,14 +74,13 @@ def add_key(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: S
 
 
 def enrol_key(conn: Connection, kid: str, person: str, public_key: bytes) -> None:
-    """Register a person's own public key (32 bytes), for that person's votes.
+    """Register a person's own public key (32 bytes), for that person's votes; as `add_key` for the beginning.
 
     Raises psycopg.errors.ForeignKeyViolation if the directory has never told of that person.
     """
-    scope = Scope(types=("CastVote",), action_types=("*",), roles=("*",))
     conn.execute(
         "insert into keys (kid, issuer, person_id, alg, public_key, scope) values (%s, %s, %s, %s, %s, %s)",
-        [kid, PERSONAL + person, person, ALGORITHM, public_key, Jsonb(scope.model_dump(mode="json"))],
+        [kid, PERSONAL + person, person, ALGORITHM, public_key, Jsonb(PERSONAL_SCOPE.model_dump(mode="json"))],
     )
 
 

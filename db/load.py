@@ -6,19 +6,21 @@ the database's clock after that.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from db import locks, rows
 from db.connect import Connection
 from db.definitions import load_definitions
+from db.keys import load_key_ring
 from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.internal import made_by
-from domain.internal_types import SUBJECT_STATUS, Internal, subject_of
+from domain.internal_types import CHANGES, KEY_TYPES, SUBJECT_STATUS, subject_of
 from domain.messages import (
     CancelAction,
     CastVote,
@@ -54,8 +56,11 @@ class Loader:
         _load_messages(conn, world, inputs)
         _load_actions(conn, world, inputs)
         _count_parked(conn, world, inputs)
+        wanted = _keys_wanted(world, inputs)
+        if wanted:
+            world.keys = load_key_ring(conn).keys
         self._load_clock_and_definitions(conn, world)
-        _load_grants(conn, world, inputs)
+        _load_grants(conn, world, inputs, {params["person_id"] for params in wanted if "person_id" in params})
         return world
 
     def _load_clock_and_definitions(self, conn: Connection, world: World) -> None:
@@ -76,7 +81,7 @@ class Loader:
 
 def _lock(conn: Connection, inputs: Sequence[Input]) -> None:
     """Serialize with every other batch that has one of these messages or actions, also where no row exists yet."""
-    names = _definitions_to_change(conn, inputs)
+    names = _locks_of_changes(conn, inputs)
     for given in [item.message if isinstance(item, Undigestible) else item for item in inputs]:
         match given:
             case Message():
@@ -97,16 +102,22 @@ def _lock(conn: Connection, inputs: Sequence[Input]) -> None:
     locks.lock(conn, names)
 
 
-def _definitions_to_change(conn: Connection, inputs: Sequence[Input]) -> set[str]:
-    """The locks of definitions of which a new version is to be made; what an action is about never changes."""
+def _locks_of_changes(conn: Connection, inputs: Sequence[Input]) -> set[str]:
+    """The locks of definitions and keys that are to be changed; what an action is about never changes."""
     performed = [item.action_id for item in inputs if isinstance(item, Perform)]
     if not performed:
         return set()
     found = conn.execute(
-        "select params ->> 'kind' as kind, params ->> 'name' as name from actions where id = any(%s) and action_type = %s",
-        [performed, Internal.CHANGE_DEFINITION],
+        """
+        select action_type, params ->> 'kind' as kind, params ->> 'name' as name
+          from actions where id = any(%s) and action_type = any(%s)
+        """,
+        [performed, sorted(CHANGES)],
     ).fetchall()
-    return {locks.of_definition(row["kind"], row["name"]) for row in found}
+    return {
+        locks.KEYS if row["action_type"] in KEY_TYPES else locks.of_definition(row["kind"], row["name"])
+        for row in found
+    }
 
 
 def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
@@ -212,7 +223,16 @@ def _action_id(item: Input) -> UUID | None:
             return None
 
 
-def _load_grants(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
+def _keys_wanted(world: World, inputs: Sequence[Input]) -> list[Mapping[str, Any]]:
+    """The params of what asks for a key, and of what is to register one."""
+    bodies = [item.body for item in inputs if isinstance(item, Message)]
+    asked = [(body.action_type, body.params) for body in bodies if isinstance(body, CreateAction)]
+    performed = [world.actions.get(item.action_id) for item in inputs if isinstance(item, Perform)]
+    done = [(action.action_type, action.params) for action in performed if action is not None]
+    return [params for action_type, params in (*asked, *done) if action_type in KEY_TYPES]
+
+
+def _load_grants(conn: Connection, world: World, inputs: Sequence[Input], others: Iterable[Any]) -> None:
     """The grants of everybody whose roles may matter, and of all holders of roles of which a share must agree.
 
     A new snapshot of the directory is compared with all of it.
@@ -220,6 +240,7 @@ def _load_grants(conn: Connection, world: World, inputs: Sequence[Input]) -> Non
     parked = [message for messages in world.parked.values() for message in messages]
     bodies = [item.body for item in [*inputs, *parked] if isinstance(item, Message)]
     people = {person for votes in world.votes.values() for person in votes}
+    people |= {person for person in others if isinstance(person, str)}
     for body in bodies:
         match body:
             case CastVote():

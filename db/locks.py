@@ -6,6 +6,9 @@ from hashlib import sha256
 from db.connect import Connection
 from domain.definition import Kind
 
+KEYS = "keys"
+"""The lock of everybody who registers a key."""
+
 
 def lock(conn: Connection, names: Iterable[str]) -> None:
     """Take these locks, all in one order, so that two who want several of them do not wait for each other."""

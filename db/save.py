@@ -14,6 +14,7 @@ def save(conn: Connection, world: World) -> None:
     """Write the changes of a world to the database that it was loaded from; commits nothing."""
     changes = world.changes
     _write(conn, _DEFINITIONS, changes.definitions)  # first, while the database sees their actions being executed
+    _write(conn, _KEYS, changes.keys)
     _write(conn, _MESSAGES, [world.records[key] for key in changes.messages])
     _write(conn, _ACTIONS, [world.actions[key] for key in sorted(changes.actions)])
     _write(conn, _VOTES, [world.votes[action][person] for action, person in sorted(changes.votes)])
@@ -41,9 +42,15 @@ def _save_directory(conn: Connection, change: DirectoryChange) -> None:
 
 
 _DEFINITIONS = """
-    insert into definitions (kind, name, version, body, created_by, created_at, action_id)
-    select kind, name, version, body, created_by, created_at, action_id
+    insert into definitions (kind, name, version, body, created_by, created_at, agreed_in)
+    select kind, name, version, body, created_by, created_at, agreed_in
       from jsonb_populate_recordset(null::definitions, %s)
+"""
+
+_KEYS = """
+    insert into keys (kid, issuer, alg, public_key, scope, person_id, valid_from, created_at, agreed_in)
+    select kid, issuer, alg, public_key, scope, person_id, valid_from, created_at, agreed_in
+      from jsonb_populate_recordset(null::keys, %s)
 """
 
 _MESSAGES = """

@@ -63,7 +63,7 @@ def change(world: World, action: Action) -> Outcome:
         body=params["definition"],
         created_by=action.created_by,
         created_at=world.now,
-        action_id=action.id,
+        agreed_in=action.id,
     )
     world.put_definition(version, definition)
     return Done({"kind": version.kind, "name": version.name, "version": version.version})

@@ -7,11 +7,11 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from domain import changing, messages, policy, quorum_tree, voting
+from domain import changing, messages, policy, quorum_tree, registering, voting
 from domain.action_type import ActionType
 from domain.definition import Risk, RiskName
 from domain.exact_json import canonical
-from domain.internal_types import CHANGES, SUBJECT_STATUS, Internal, subject_of
+from domain.internal_types import CHANGES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Rules, Terms, Versioned
@@ -53,7 +53,7 @@ def make(
         return Refusal(Code.UNKNOWN_ACTION_TYPE, f"It asks for {body.action_type!r}.")
     if problems := action_type.definition.problems_of(body.params):
         return Refusal(Code.INVALID_PARAMS, "; ".join(problems))
-    if body.action_type == Internal.CHANGE_DEFINITION and (refusal := changing.refusal(world, body.params)) is not None:
+    if (refusal := _change_refusal(world, body)) is not None:
         return refusal
     if body.action_type in SUBJECT_STATUS:
         caused_by = world.actions.get(subject_of(body.action_type, body.params) or action_id)
@@ -134,6 +134,12 @@ def _facts(body: CreateAction, target: tuple[str | None, str | None], risk_level
         "params": body.params,
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _change_refusal(world: World, body: CreateAction) -> Refusal | None:
+    if body.action_type in KEY_TYPES:
+        return registering.refusal(world, body.action_type, body.params)
+    return changing.refusal(world, body.params) if body.action_type == Internal.CHANGE_DEFINITION else None
 
 
 def _lets_one_alone(world: World, chosen: policy.Policy) -> bool:

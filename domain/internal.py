@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from domain import changing, creation, messages, outcomes
+from domain import changing, creation, messages, outcomes, registering
 from domain.action_type import Inverse
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.lifecycle import FINAL, Status
@@ -25,9 +25,13 @@ def perform(world: World, action: Action) -> Outcome:
     if action.action_type not in INTERNAL_TYPES:
         return Rejected(f"Action type {action.action_type} is not the engine's to carry out.")
     kind = Internal(action.action_type)
-    if kind is Internal.CHANGE_DEFINITION:
-        return changing.change(world, action)
-    return _perform_on_subject(world, kind, action)
+    match kind:
+        case Internal.CHANGE_DEFINITION:
+            return changing.change(world, action)
+        case Internal.REGISTER_KEY | Internal.ENROL_KEY:
+            return registering.register(world, action)
+        case Internal.RETRY | Internal.RESOLVE_OUTCOME | Internal.ROLL_BACK:
+            return _perform_on_subject(world, kind, action)
 
 
 def _perform_on_subject(world: World, kind: Internal, action: Action) -> Outcome:

@@ -1,4 +1,4 @@
-"""Action types that the engine carries out itself: on another action, their subject, or on what people defined.
+"""Action types that the engine carries out itself: on another action, their subject, or on definitions and keys.
 
 They are asked for, voted on and executed like all others. Nobody defined them, so their version is 0; and nobody can
 define another of their name.
@@ -15,6 +15,7 @@ from domain.lifecycle import Status
 
 _ACTION = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 4000}
+_PUBLIC_KEY = {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
 
 
@@ -25,6 +26,8 @@ class Internal(StrEnum):
     RESOLVE_OUTCOME = "RESOLVE_OUTCOME"
     ROLL_BACK = "ROLL_BACK"
     CHANGE_DEFINITION = "CHANGE_DEFINITION"
+    REGISTER_KEY = "REGISTER_KEY"
+    ENROL_KEY = "ENROL_KEY"
 
 
 SUBJECT_STATUS = {
@@ -34,7 +37,10 @@ SUBJECT_STATUS = {
 }
 """The state in which a subject must be, when it is asked for and when it is done."""
 
-CHANGES = frozenset({Internal.CHANGE_DEFINITION})
+KEY_TYPES = frozenset({Internal.REGISTER_KEY, Internal.ENROL_KEY})
+"""What makes a key count: an issuer's, or a person's own."""
+
+CHANGES = frozenset({Internal.CHANGE_DEFINITION}) | KEY_TYPES
 """What changes the rules for everybody: asked for with a key that names it, and never agreed to by one person alone."""
 
 
@@ -77,6 +83,18 @@ INTERNAL_TYPES: Mapping[str, ActionType] = {
             "replaces": {"type": "integer", "minimum": 0},
             "definition": {"type": ["object", "null"]},
         },
+    ),
+    Internal.REGISTER_KEY: _action_type(
+        Internal.REGISTER_KEY,
+        "critical",
+        Target(tenant_type="issuer", param="issuer"),
+        {"kid": _NAME, "issuer": _NAME, "public_key": _PUBLIC_KEY, "scope": {"type": "object"}},
+    ),
+    Internal.ENROL_KEY: _action_type(
+        Internal.ENROL_KEY,
+        "critical",
+        Target(tenant_type="person", param="person_id"),
+        {"kid": _NAME, "person_id": _NAME, "public_key": _PUBLIC_KEY},
     ),
 }
 

@@ -11,6 +11,8 @@ from domain.internal_types import CHANGES
 PERSONAL = "person:"
 """What the issuer of a person's own key begins with, before the person's id."""
 
+LONGEST_ISSUER = 150
+
 ALGORITHM = "Ed25519"
 """The one signature algorithm (RFC 8037, RFC 9864); a message cannot choose another."""
 
@@ -66,6 +68,10 @@ def conflict_of(scopes: Collection[Scope]) -> str | None:
     if any(scope.changes_rules for scope in scopes):
         return "who casts votes may not ask for changes of definitions: it would agree to its own"
     return None
+
+
+PERSONAL_SCOPE = Scope(types=("CastVote",), action_types=("*",), roles=("*",))
+"""What a person's own key is for: that person's votes."""
 
 
 @dataclass(frozen=True, slots=True)

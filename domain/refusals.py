@@ -39,6 +39,7 @@ class Code(StrEnum):
     TARGET_MISMATCH = "target_mismatch"
     SUBJECT_NOT_IN_STATE = "subject_not_in_state"
     DEFINITION_CHANGED = "definition_changed"
+    KEY_CONFLICT = "key_conflict"
     CRITERIA_TYPE_MISMATCH = "criteria_type_mismatch"
     CREATOR_NOT_ALLOWED = "creator_not_allowed"
 
@@ -89,6 +90,7 @@ SENTENCES: dict[Code, str] = {
     Code.TARGET_MISMATCH: "The target named in the message is not the one that its params name.",
     Code.SUBJECT_NOT_IN_STATE: "The action that this is about is not there, or not in a state in which this can be done.",
     Code.DEFINITION_CHANGED: "The version that this is to replace is not the newest one; look at the difference and ask again.",
+    Code.KEY_CONFLICT: "The key cannot be registered beside those that are, or for somebody who is not there.",
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
     Code.UNKNOWN_ACTION: "There is no action of this id.",

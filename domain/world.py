@@ -15,6 +15,7 @@ from domain import lifecycle, trail
 from domain.action_type import ActionType
 from domain.definition import Kind, RiskName
 from domain.directory import Directory, Grant
+from domain.keys import ALGORITHM, Scope, VerificationKey
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt
 from domain.policy import Definitions, Policy
@@ -169,7 +170,22 @@ class DefinitionVersion:
     body: dict[str, Any] | None
     created_by: str
     created_at: datetime
-    action_id: UUID
+    agreed_in: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A public key that counts from now on, and the action in which people agreed to it; `person_id` is whose own it is."""
+
+    kid: str
+    issuer: str
+    public_key: bytes
+    scope: dict[str, Any]
+    person_id: str | None
+    valid_from: datetime
+    created_at: datetime
+    agreed_in: UUID
+    alg: str = ALGORITHM
 
 
 WITHOUT_IDENTITY = frozenset({Code.IDENTITY_CONFLICT, Code.WRONG_AUDIENCE})
@@ -186,6 +202,7 @@ class Changes:
     messages: dict[bytes, None] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     definitions: list[DefinitionVersion] = field(default_factory=list)
+    keys: list[NewKey] = field(default_factory=list)
     directory: "DirectoryChange | None" = None
 
 
@@ -203,7 +220,7 @@ class DirectoryChange:
 class World:
     """The rows that a batch needs, at one moment of the database's clock (`now`), and the changes made to them.
 
-    `parked_counts` says how many votes wait for actions that are not there; `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing.
+    `parked_counts` says how many votes wait for actions that are not there; `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing. `keys` are all that are registered, where one more is asked for.
     """
 
     now: datetime
@@ -219,6 +236,7 @@ class World:
     parked: dict[UUID, list[Message]] = field(default_factory=dict)
     parked_counts: dict[UUID, int] = field(default_factory=dict)
     compromised: set[str] = field(default_factory=set)
+    keys: dict[str, VerificationKey] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
 
     def put(self, action: Action) -> Action:
@@ -270,6 +288,14 @@ class World:
         """Put a new version in force, or with None remove what it names; what was created before keeps its own."""
         self.definitions = self.definitions.changed(version.kind, version.name, version.version, definition)
         self.changes.definitions.append(version)
+
+    def put_key(self, key: NewKey) -> None:
+        """Make a key count from the next batch on."""
+        scope = Scope.model_validate(key.scope)
+        self.keys[key.kid] = VerificationKey(
+            key.kid, key.issuer, key.public_key, scope, key.valid_from, None, None, key.person_id
+        )
+        self.changes.keys.append(key)
 
     def action_type_of(self, action: Action) -> ActionType:
         """The version of its action type that an action was created with."""

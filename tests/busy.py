@@ -1,6 +1,7 @@
 """An installation with actions in every state, of services that guarantee everything, something and nothing."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 from db import due
@@ -53,6 +54,14 @@ def fill(installation: Installation) -> None:
     for of_kind, definition in definition_files.parse(DEFINITIONS, "busy.yaml"):
         params = {"kind": of_kind, "name": definition.name, "definition": definition.model_dump(mode="json")}
         asked = installation.agreed("CHANGE_DEFINITION", params | {"replaces": 0, "reason": "busy"}, "definitions")
+        assert installation.perform(asked) == "executed"
+    for number, person in enumerate((None, "cfo-1")):
+        public = SigningKey.generate(f"busy-{number}", "busy").public_jwk["x"]
+        whose: dict[str, Any] = (
+            {"person_id": person} if person else {"issuer": "busy", "scope": {"types": ["CreateAction"]}}
+        )
+        params = whose | {"kid": f"busy-{number}", "public_key": public, "reason": "busy"}
+        asked = installation.agreed("ENROL_KEY" if person else "REGISTER_KEY", params, "definitions")
         assert installation.perform(asked) == "executed"
     for kind in TYPES:
         for outcomes in STORIES:

@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 
 from db import connect, keys, schema
+from db.definitions import needs_agreement
 from domain.internal_types import CHANGES
 from domain.keys import Scope
 from workers import definition_files
@@ -134,8 +135,13 @@ def running(settings: Settings, *, log: Path | None = None) -> Iterator[tuple[St
 
 
 def ensure_keys(conn: connect.Connection, directory: Path) -> None:
-    """Give every issuer of a new installation a key: a file that only we may read, and its public half in the database."""
+    """Give every issuer of a new installation a key: a file that only we may read, and its public half in the database.
+
+    Once there is a directory, keys need approval, and nothing is done here.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if needs_agreement(conn):
+        return
     registered = {row["kid"] for row in keys.list_keys(conn)}
     for issuer, scope in SCOPES.items():
         path = directory / f"{issuer}.json"

@@ -2,8 +2,8 @@
 select format('%s %s', d.kind, d.name) as id,
        format('version %s, by %s, is not what people agreed to in an executed action', d.version, d.created_by) as what
   from definitions d
-  left join actions a on a.id = d.action_id
- where case when d.action_id is null
+  left join actions a on a.id = d.agreed_in
+ where case when d.agreed_in is null
             then d.created_at > (select min(answered_at) from messages where type = 'SyncDirectory' and outcome = 'applied')
             else (a.action_type, a.status, a.params ->> 'kind', a.params ->> 'name',
                   (a.params ->> 'replaces')::integer + 1, a.created_by)
@@ -14,4 +14,4 @@ union all
 select a.id::text, 'it was executed and made no version of a definition'
   from actions a
  where a.action_type = 'CHANGE_DEFINITION' and a.status = 'executed'
-   and not exists (select from definitions d where d.action_id = a.id)
+   and not exists (select from definitions d where d.agreed_in = a.id)

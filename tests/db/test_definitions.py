@@ -1,5 +1,6 @@
 """Definitions come into force by an action that people agreed to, whatever the code of a worker does: tried with plain SQL."""
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,8 +18,8 @@ from tests.world import Installation
 
 BODY = DEFAULT_POLICY.model_copy(update={"name": "New"}).model_dump(mode="json")
 INSERT = """
-    insert into definitions (kind, name, version, body, created_by, action_id)
-    values (%(kind)s, %(name)s, %(version)s, %(body)s, %(created_by)s, %(action_id)s)
+    insert into definitions (kind, name, version, body, created_by, agreed_in)
+    values (%(kind)s, %(name)s, %(version)s, %(body)s, %(created_by)s, %(agreed_in)s)
 """
 
 
@@ -42,7 +43,7 @@ def owner(shared_installation: Installation) -> Iterator[Connection]:
 def row(change: UUID | None, **changes: Any) -> dict[str, Any]:
     """The version that people agreed to, as a row."""
     agreed = {"kind": "policy", "name": "New", "version": 1, "body": BODY, "created_by": "finance-user-3"}
-    return agreed | {"action_id": change} | changes | {"body": Jsonb(changes.get("body", BODY))}
+    return agreed | {"agreed_in": change} | changes | {"body": Jsonb(changes.get("body", BODY))}
 
 
 def test_a_worker_writes_what_people_agreed_to_once(owner: Connection, change: UUID) -> None:
@@ -56,8 +57,8 @@ def test_a_worker_writes_what_people_agreed_to_once(owner: Connection, change: U
 @pytest.mark.parametrize(
     "changes",
     [
-        {"action_id": None},
-        {"action_id": uuid4()},
+        {"agreed_in": None},
+        {"agreed_in": uuid4()},
         {"kind": "action_type"},
         {"name": "Other"},
         {"version": 2},
@@ -89,6 +90,66 @@ def test_only_while_the_action_is_carried_out_its_definition_is_written(
     owner.execute("update actions set status = %s where id = %s", [status, change])
     with pytest.raises(InsufficientPrivilege, match="people agreed to"), owner.transaction():
         owner.execute(INSERT, row(change))
+
+
+KEY = {
+    "kid": "new-1",
+    "issuer": "new",
+    "public_key": b"b" * 32,
+    "person_id": None,
+    "scope": {"types": ["CreateAction"], "origins": ["alert"]},
+}
+OWN = KEY | {"kid": "own-1", "issuer": "person:cfo-1", "person_id": "cfo-1", "scope": {"types": ["CastVote"]}}
+INSERT_KEY = """
+    insert into keys (kid, issuer, alg, public_key, scope, person_id, agreed_in)
+    values (%(kid)s, %(issuer)s, 'Ed25519', %(public_key)s, %(scope)s, %(person_id)s, %(agreed_in)s)
+"""
+
+
+@pytest.fixture(scope="module")
+def registrations(shared_installation: Installation) -> dict[str, UUID]:
+    """Keys that people agreed to, while they are being registered."""
+    public = base64.urlsafe_b64encode(b"b" * 32).decode().rstrip("=")
+    issuers = {"kid": "new-1", "issuer": "new", "scope": KEY["scope"]}
+    found = {}
+    for action_type, params in (("REGISTER_KEY", issuers), ("ENROL_KEY", {"kid": "own-1", "person_id": "cfo-1"})):
+        agreed = params | {"public_key": public, "reason": "a test"}
+        found[action_type] = shared_installation.agreed(action_type, agreed, "definitions")
+        token = due.draw_token(shared_installation.owner)
+        shared_installation.applier.apply([AttemptStarted(found[action_type], token, "tests")])
+    return found
+
+
+@pytest.mark.parametrize(("action_type", "key"), [("REGISTER_KEY", KEY), ("ENROL_KEY", OWN)])
+def test_a_worker_registers_the_key_that_people_agreed_to(
+    owner: Connection, registrations: dict[str, UUID], action_type: str, key: dict[str, Any]
+) -> None:
+    owner.execute("set local role ops_worker")
+    agreed = key | {"scope": Jsonb(key["scope"]), "agreed_in": registrations[action_type]}
+    owner.execute(INSERT_KEY, agreed)
+
+
+@pytest.mark.parametrize(
+    ("action_type", "key"),
+    [
+        ("REGISTER_KEY", {"agreed_in": None}),
+        ("REGISTER_KEY", {"kid": "new-2"}),
+        ("REGISTER_KEY", {"issuer": "ops-tooling"}),
+        ("REGISTER_KEY", {"public_key": b"c" * 32}),
+        ("REGISTER_KEY", {"scope": {"types": ["CreateAction"], "origins": ["*"]}}),
+        ("REGISTER_KEY", OWN | {"kid": "new-1"}),
+        ("ENROL_KEY", OWN | {"public_key": b"c" * 32}),
+        ("ENROL_KEY", OWN | {"issuer": "person:ops-admin-1", "person_id": "ops-admin-1"}),
+        ("ENROL_KEY", KEY | {"kid": "own-1"}),
+    ],
+)
+def test_a_worker_registers_no_key_that_nobody_agreed_to(
+    owner: Connection, registrations: dict[str, UUID], action_type: str, key: dict[str, Any]
+) -> None:
+    owner.execute("set local role ops_worker")
+    wanted = KEY | {"agreed_in": registrations[action_type]} | key
+    with pytest.raises(InsufficientPrivilege, match="people agreed to"), owner.transaction():
+        owner.execute(INSERT_KEY, wanted | {"scope": Jsonb(wanted["scope"])})
 
 
 def test_the_owner_begins_an_installation_alone_and_is_seen_when_doing_so_later(owner: Connection) -> None:

@@ -254,7 +254,6 @@ def test_a_worker_deletes_nothing(worker: connect.Connection, table: str) -> Non
         "update events set actor = 'x'",
         "update definitions set body = '{}'",
         "update keys set revoked_at = null",
-        "insert into keys (kid, issuer, alg, public_key, scope) values ('x', 'x', 'Ed25519', sha256('x'), '{}')",
         "update attempts set token = 1",
         "update grants set person_id = 'cfo-1'",
         "update grants set role = 'cfo'",

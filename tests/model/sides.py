@@ -41,7 +41,7 @@ _EMPTY = """
     set local session_replication_role = replica;
     truncate messages, votes, attempts, events, grants restart identity;
     delete from actions;
-    delete from definitions where action_id is not null;
+    delete from definitions where agreed_in is not null;
     delete from people;
     update keys set revoked_at = null, revoked_why = null;
 """

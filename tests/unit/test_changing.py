@@ -57,8 +57,8 @@ class Company(InMemory):
         assert self.told.action_id is not None
         return self.told.action_id
 
-    def agree(self, action: UUID) -> None:
-        for person in ("admin", "admin-2"):
+    def agree(self, action: UUID, *people: str) -> None:
+        for person in people or ("admin", "admin-2"):
             assert answer(self.vote(action, person)) == "applied"
         assert answer(self.ask_to_execute(action, "admin-3")) == "applied"
 
@@ -90,7 +90,7 @@ def test_a_change_that_people_agreed_to_is_in_force_for_what_is_created_then_and
     assert [engine.votes_for(action) for action in (before, meanwhile, after)] == ["P 1", "P 1", "P 2"]
     assert engine.action(before) == untouched
     (version,) = engine.world.changes.definitions
-    assert (version.version, version.created_by, version.action_id) == (2, "f1", change)
+    assert (version.version, version.created_by, version.agreed_in) == (2, "f1", change)
     assert version.body == policy(policy=needing(3))
     assert engine.action(change).result == {"kind": "policy", "name": "P", "version": 2}
     assert engine.events(change)[-2:] == ["executing", "executed"]

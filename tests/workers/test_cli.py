@@ -107,44 +107,6 @@ def test_an_empty_database_is_told_to_be_initialised_and_then_serves(
     assert "No unfinished actions" in run("actions", "list", **urls).stdout
 
 
-def test_keys_made_where_they_are_used_are_registered_by_their_public_half(
-    installation: Installation, tmp_path: Path
-) -> None:
-    urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
-    for name, options in (("billing", []), ("finance-user-1", ["--person"])):
-        made = run("keys", "generate", name, str(tmp_path / f"{name}.json"), *options)
-        assert made.returncode == 0, made.stderr
-        (tmp_path / f"{name}.jwk").write_text(made.stdout)
-    billing = ["billing", str(tmp_path / "billing.jwk"), "--type", "CreateAction", "--origin", "module"]
-    assert "iss billing" in run("keys", "register", *billing, **urls).stdout
-    again = run("keys", "register", *billing, **urls)
-    assert (again.returncode, "--kid" in again.stderr) == (2, True)
-    assert (
-        "person:finance-user-1"
-        in run("keys", "enrol", "finance-user-1", str(tmp_path / "finance-user-1.jwk"), **urls).stdout
-    )
-    renamed = run("keys", "enrol", "finance-user-2", str(tmp_path / "billing.jwk"), "--kid", "two", **urls)
-    assert (renamed.returncode, "calls itself" in renamed.stderr) == (2, True)
-    nameless = {
-        name: value for name, value in json.loads((tmp_path / "billing.jwk").read_text()).items() if name != "kid"
-    }
-    (tmp_path / "nameless.jwk").write_text(json.dumps(nameless))
-    anothers = run("keys", "enrol", "finance-user-2", str(tmp_path / "nameless.jwk"), **urls)
-    assert (anothers.returncode, "new pair" in anothers.stderr) == (2, True)
-    (tmp_path / "new.jwk").write_text(json.dumps(SigningKey.generate("new-1", "new").public_jwk))
-    stranger = run("keys", "enrol", "stranger", str(tmp_path / "new.jwk"), **urls)
-    assert (stranger.returncode, "directory list" in stranger.stderr) == (1, True)
-    private = run("keys", "enrol", "finance-user-1", str(tmp_path / "billing.json"), **urls)
-    assert (private.returncode, "private" in private.stderr) == (2, True)
-
-    (create,) = installation.tell("sira", top_up())
-    key = tmp_path / "finance-user-1.json"
-    voted = run("vote", str(create.action_id), "approve", "--as", "finance-user-1", "--key", str(key), **urls)
-    assert voted.returncode == 0, voted.stderr
-    installation.drain()
-    assert installation.scalar("select issuer from votes") == "person:finance-user-1"
-
-
 def test_a_receipt_is_found_by_the_hash_of_its_token(installation: Installation) -> None:
     urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
     unknown = Producer(installation.client, SigningKey.generate("nobody-1", "nobody")).send(top_up())

@@ -130,13 +130,13 @@ def test_the_history_of_a_policy_tells_who_agreed_to_each_version(desk: Desk) ->
     desk.apply()
     desk.agree()
     first, second = desk.told("history", FIRST)
-    assert (first["version"], first["created_by"], first["action_id"]) == (1, "tests", None)
+    assert (first["version"], first["created_by"], first["agreed_in"]) == (1, "tests", None)
     assert (second["version"], second["created_by"]) == (2, "finance-user-3")
     assert second["approved_by"] == ["ops-admin-1", "ops-admin-2"]
-    assert desk.installation.action(second["action_id"])["status"] == "executed"
+    assert desk.installation.action(second["agreed_in"])["status"] == "executed"
     said = desk.says("history", FIRST)
     assert "without approval" in said
-    assert f"ops-admin-1, ops-admin-2  {second['action_id']}" in said
+    assert f"ops-admin-1, ops-admin-2  {second['agreed_in']}" in said
     assert "There never was policy Nothing" in desk.says("history", "Nothing", code=1)
 
 

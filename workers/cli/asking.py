@@ -1,4 +1,4 @@
-"""Asking for approval from the command line: one signed message for each change, once."""
+"""Asking for approval from the command line: one signed message for each wish, once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,59 +9,71 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from workers import definition_changes
-from workers.cli.console import fail
+from workers.cli.console import fail, out
 from workers.cli.context import is_refusal, open_producer, open_reader, wait_for_receipt
-from workers.definition_changes import Difference
+from workers.producer import Producer, Ticket
+from workers.wishes import Wish, ask_for
 
 By = Annotated[
-    str | None, typer.Option("--as", help="Who asks for approval: a person of the directory, who will not vote on it.")
+    str | None,
+    typer.Option(
+        "--as", help="Who asks for approval, once there is a directory: a person of it, who will not vote on it."
+    ),
 ]
 Reason = Annotated[str | None, typer.Option(help="Why; whoever votes reads it.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What became of asking for a change: `asked`, `waiting` since it was asked for before, or `refused`."""
+    """What became of asking: `asked`, `waiting` since it was asked for before, or `refused`."""
 
-    difference: Difference
     state: str
     action_id: UUID | None
     sentence: str | None = None
 
 
-def ask(
-    differences: Sequence[Difference],
-    person: str | None,
-    reason: str,
-    key: Path | None,
-    data: Path | None,
-    *,
-    wait_seconds: int,
-) -> list[Asked]:
-    """Ask for approval of each of these, unless that was done already; with `wait_seconds` wait for the receipts."""
-    if not differences:
-        return []
-    if person is None:
-        fail("There is a directory, so changes need approval: say who asks for it with --as PERSON.")
-    producer = open_producer(data, key, "definitions")
-    try:
-        with open_reader(data) as conn:
-            found = [definition_changes.request(conn, producer, each, person, reason) for each in differences]
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        fail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.")
-    except ValueError as error:
-        fail(str(error))
-    producer.resend(ticket for ticket in found if not isinstance(ticket, UUID))
-    asked = []
-    for difference, ticket in zip(differences, found, strict=True):
-        if isinstance(ticket, UUID):
-            asked.append(Asked(difference, "waiting", ticket))
-            continue
-        receipt = wait_for_receipt(data, ticket, wait_seconds) if wait_seconds else None
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How somebody asks: with which key, as whom, why, and how long to wait for receipts, 0 for not at all."""
+
+    person: str | None
+    reason: str
+    key: Path | None
+    data: Path | None
+    wait_seconds: int
+
+    def producer(self) -> Producer:
+        """What signs and sends it; ends with a sentence if nobody was named, or there is no key to sign with."""
+        if self.person is None:
+            fail("There is a directory, so this needs approval: say who asks for it with --as PERSON.")
+        return open_producer(self.data, self.key, "definitions")
+
+    def ask(self, wishes: Sequence[Wish]) -> list[Asked]:
+        """Ask for approval of each of these, unless that was done already."""
+        if not wishes:
+            return []
+        producer = self.producer()
+        try:
+            with open_reader(self.data) as conn:
+                found = [ask_for(conn, producer, wish, self.person or "", self.reason) for wish in wishes]
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            fail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.")
+        except ValueError as error:
+            fail(str(error))
+        producer.resend(ticket for ticket in found if not isinstance(ticket, UUID))
+        return [Asked("waiting", item) if isinstance(item, UUID) else self._receipt(item) for item in found]
+
+    def _receipt(self, ticket: Ticket) -> Asked:
+        receipt = wait_for_receipt(self.data, ticket, self.wait_seconds) if self.wait_seconds else None
         if receipt is not None and is_refusal(receipt):
-            asked.append(Asked(difference, "refused", None, receipt["sentence"]))
-        else:
-            asked.append(Asked(difference, "asked", ticket.action_id))
-    return asked
+            return Asked("refused", None, receipt["sentence"])
+        return Asked("asked", ticket.action_id)
+
+
+def print_next() -> None:
+    """What to do about what was asked for."""
+    out.print(
+        "Next: `ops-approval actions show ACTION` says who must agree; then `ops-approval execute ACTION --as PERSON`.",
+        style="dim",
+    )

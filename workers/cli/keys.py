@@ -5,23 +5,22 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 from uuid import uuid4
 
-import psycopg
 import typer
 from pydantic import ValidationError
 
 from db import keys as key_rows
-from db.connect import Connection
-from domain.keys import PERSONAL, Scope
+from domain.keys import LONGEST_ISSUER, PERSONAL, Scope
 from domain.messages import BODIES
 from domain.world import ENGINE
+from workers.cli.asking import Asking, By, Reason
 from workers.cli.console import REFUSED, AsJson, fail, out, print_json, print_table, shown, when
-from workers.cli.context import Data, open_owner, open_reader
+from workers.cli.context import Data, KeyFile, TimeoutSeconds, Wait, open_owner, open_reader
+from workers.cli.registering import Registration, check, register
 from workers.envelope import SigningKey
 from workers.public_keys import PublicKey, read_public
 
 keys = typer.Typer(help="Whose messages count, and for what.", no_args_is_help=True)
 
-_LONGEST_ISSUER = 150
 _LONGEST_KID = 200
 
 MessageTypes = Annotated[list[str], typer.Option("--type", help=f"A message type: {', '.join(BODIES)}; repeatable.")]
@@ -47,21 +46,30 @@ def create_key(
     action_types: ActionTypes = None,
     roles: Roles = None,
     kid: Kid = None,
+    person: By = None,
+    reason: Reason = None,
     *,
+    wait: Wait = False,
+    timeout_seconds: TimeoutSeconds = 10,
+    key: KeyFile = None,
     data: Data = None,
 ) -> None:
-    """Make a key for an issuer and register its public half. What is not listed is not allowed."""
+    """Make a key for an issuer and have its public half registered. What is not listed is not allowed.
+
+    Once there is a directory people must approve of it; before, the owner of the database registers it at once.
+    """
     scope = _scope(types, origins, action_types, roles)
     _check_issuer(issuer)
-    with open_owner(data) as conn:
-        key = SigningKey.generate(_kid(conn, kid, issuer), issuer)
-        try:
-            with conn.transaction():
-                _register(conn, key.kid, issuer, key.public_bytes, scope)
-                key.write(file)
-        except OSError as error:
-            _fail_to_write(file, error)
-    out.print(f"Key {key.kid} of {issuer} is registered; its private half is in {file}.")
+    made = SigningKey.generate(_kid(data, kid, issuer), issuer)
+    asking = Asking(person, reason or f"A key for {issuer}", key, data, timeout_seconds if wait else 0)
+    wanted = Registration(made.kid, issuer, made.public_bytes, scope)
+    agreement = check(wanted, asking)
+    try:
+        made.write(file)
+    except OSError as error:
+        _fail_to_write(file, error)
+    out.print(f"The private half of key {made.kid} is in {file}.")
+    register(wanted, asking, agreement=agreement)
 
 
 @keys.command("generate")
@@ -92,40 +100,48 @@ def register_key(
     action_types: ActionTypes = None,
     roles: Roles = None,
     kid: Kid = None,
+    person: By = None,
+    reason: Reason = None,
     *,
+    wait: Wait = False,
+    timeout_seconds: TimeoutSeconds = 10,
+    key: KeyFile = None,
     data: Data = None,
 ) -> None:
-    """Register the public half of a key that its issuer made. What is not listed is not allowed."""
+    """Have the public half of a key registered that its issuer made. What is not listed is not allowed.
+
+    Once there is a directory people must approve of it; before, the owner of the database registers it at once.
+    """
     scope = _scope(types, origins, action_types, roles)
     _check_issuer(issuer)
     public = _public(file)
-    with open_owner(data) as conn:
-        chosen = _kid(conn, _same(kid, public.kid, file), issuer)
-        _register(conn, chosen, issuer, public.public_bytes, scope)
-    out.print(f"Key {chosen} of {issuer} is registered. Its messages name it: kid {chosen}, iss {issuer}.")
+    chosen = _kid(data, _same(kid, public.kid, file), issuer)
+    asking = Asking(person, reason or f"A key for {issuer}", key, data, timeout_seconds if wait else 0)
+    wanted = Registration(chosen, issuer, public.public_bytes, scope)
+    register(wanted, asking, agreement=check(wanted, asking))
 
 
 @keys.command("enrol")
 def enrol_key(
-    person: Annotated[str, typer.Argument(help="A person of the directory.")],
+    owner: Annotated[str, typer.Argument(metavar="PERSON", help="A person of the directory.")],
     file: PublicFile,
     kid: Kid = None,
+    person: By = None,
+    reason: Reason = None,
     *,
+    wait: Wait = False,
+    timeout_seconds: TimeoutSeconds = 10,
+    key: KeyFile = None,
     data: Data = None,
 ) -> None:
-    """Register a person's own key: it casts that person's votes and nothing else."""
-    issuer = PERSONAL + person
+    """Ask for approval of a person's own key: it casts that person's votes and nothing else. They do not vote on it."""
+    issuer = PERSONAL + owner
     _check_issuer(issuer, personal=True)
     public = _public(file)
-    with open_owner(data) as conn:
-        chosen = _kid(conn, _same(kid, public.kid, file), issuer)
-        try:
-            key_rows.enrol_key(conn, chosen, person, public.public_bytes)
-        except psycopg.errors.ForeignKeyViolation:
-            fail(f"The directory has never told of {shown(person)}. See `ops-approval directory list`.", REFUSED)
-        except psycopg.errors.UniqueViolation as error:
-            _fail_taken(chosen, error)
-    out.print(f"Key {chosen} is {person}'s own. Their messages name it: kid {chosen}, iss {issuer}.")
+    chosen = _kid(data, _same(kid, public.kid, file), issuer)
+    asking = Asking(person, reason or f"A key of {owner}'s own", key, data, timeout_seconds if wait else 0)
+    wanted = Registration(chosen, owner, public.public_bytes)
+    register(wanted, asking, agreement=check(wanted, asking))
 
 
 @keys.command("list")
@@ -200,8 +216,8 @@ def _scope(
 
 
 def _check_issuer(issuer: str, *, personal: bool = False) -> None:
-    if not (1 <= len(issuer) <= _LONGEST_ISSUER and issuer == issuer.strip() and issuer.isprintable()):
-        fail(f"An issuer's name has 1 to {_LONGEST_ISSUER} printable characters and no spaces around it.")
+    if not (1 <= len(issuer) <= LONGEST_ISSUER and issuer == issuer.strip() and issuer.isprintable()):
+        fail(f"An issuer's name has 1 to {LONGEST_ISSUER} printable characters and no spaces around it.")
     if issuer == ENGINE:
         fail(f"{ENGINE} is the engine's own name: what it creates by itself bears it. Choose another.")
     if issuer.startswith(PERSONAL) and not personal:
@@ -223,8 +239,9 @@ def _checked(kid: str) -> str:
     return kid
 
 
-def _kid(conn: Connection, kid: str | None, issuer: str) -> str:
-    count = sum(row["issuer"] == issuer for row in key_rows.list_keys(conn))
+def _kid(data: Path | None, kid: str | None, issuer: str) -> str:
+    with open_reader(data) as conn:
+        count = sum(row["issuer"] == issuer for row in key_rows.list_keys(conn))
     return _checked(kid or f"{issuer}-{count + 1}")
 
 
@@ -235,21 +252,6 @@ def _public(file: Path) -> PublicKey:
         fail(f"{file} cannot be read: {error.strerror}.")
     except ValueError as error:
         fail(f"{file} is not the public half of a key: {error}.")
-
-
-def _register(conn: Connection, kid: str, issuer: str, public_key: bytes, scope: Scope) -> None:
-    try:
-        key_rows.add_key(conn, kid, issuer, public_key, scope)
-    except key_rows.ScopeConflict as error:
-        fail(f"{error}.")
-    except psycopg.errors.UniqueViolation as error:
-        _fail_taken(kid, error)
-
-
-def _fail_taken(kid: str, error: psycopg.errors.UniqueViolation) -> NoReturn:
-    if error.diag.constraint_name == "keys_public_key_key":
-        fail("This public key is registered already, under another id or for somebody else. Make a new pair.")
-    fail(f"A key {kid} is registered already. Make one of another id with --kid.")
 
 
 def _fail_to_write(file: Path, error: OSError) -> NoReturn:

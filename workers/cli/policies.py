@@ -12,7 +12,7 @@ from domain.conditions import in_words
 from domain.definition import Kind
 from domain.policy import Definitions, Policy
 from workers import definition_changes, definition_files
-from workers.cli.asking import Asked, By, Reason, ask
+from workers.cli.asking import Asked, Asking, By, Reason, print_next
 from workers.cli.console import REFUSED, AsJson, fail, me, must_bring, out, print_json, print_table, shown, when
 from workers.cli.context import Data, KeyFile, TimeoutSeconds, Wait, open_owner, open_reader
 from workers.cli.differences import Compared, compared, print_differences
@@ -50,11 +50,14 @@ def apply_policies(
         _put_in_force(wanted, as_json=as_json, data=data)
         return
     differences = definition_changes.differences(definitions, wanted)
-    asked = ask(
-        differences, person, reason or f"Apply {file.name}", key, data, wait_seconds=timeout_seconds if wait else 0
+    asking = Asking(person, reason or f"Apply {file.name}", key, data, timeout_seconds if wait else 0)
+    asked = zip(differences, asking.ask([difference.wish for difference in differences]), strict=True)
+    answers = {(difference.kind, difference.name): _answer(difference, answer) for difference, answer in asked}
+    unchanged = {"state": "unchanged", "version": None}
+    _print_asked(
+        [answers.get((kind, item.name), {"kind": kind, "name": item.name} | unchanged) for kind, item in wanted],
+        as_json=as_json,
     )
-    told = {(item.difference.kind, item.difference.name): item for item in asked}
-    _print_asked([_answer(kind, item.name, told.get((kind, item.name))) for kind, item in wanted], as_json=as_json)
 
 
 @policies.command("remove")
@@ -83,10 +86,9 @@ def remove_policy(
             [{"kind": kind, "name": name, "state": "in_force", "version": difference.replaces + 1}], as_json=as_json
         )
         return
-    (asked,) = ask(
-        [difference], person, reason or f"Remove {name}", key, data, wait_seconds=timeout_seconds if wait else 0
-    )
-    _print_asked([_answer(kind, name, asked)], as_json=as_json)
+    asking = Asking(person, reason or f"Remove {name}", key, data, timeout_seconds if wait else 0)
+    (asked,) = asking.ask([difference.wish])
+    _print_asked([_answer(difference, asked)], as_json=as_json)
 
 
 @policies.command("history")
@@ -175,12 +177,10 @@ def _put_in_force(wanted: list[Defined], *, as_json: bool, data: Path | None) ->
     _print_asked(answers, as_json=as_json)
 
 
-def _answer(kind: Kind, name: str, asked: Asked | None) -> dict[str, Any]:
-    """What became of one definition that somebody wants, for people and programs."""
-    if asked is None:
-        return {"kind": kind, "name": name, "state": "unchanged", "version": None}
-    answer = {"kind": kind, "name": name, "state": asked.state, "version": asked.difference.replaces + 1}
-    return answer | {"action_id": asked.action_id, "sentence": asked.sentence}
+def _answer(difference: Difference, asked: Asked) -> dict[str, Any]:
+    """What became of one difference, for people and programs."""
+    version = {"kind": difference.kind, "name": difference.name, "version": difference.replaces + 1}
+    return version | {"state": asked.state, "action_id": asked.action_id, "sentence": asked.sentence}
 
 
 _STATES = {
@@ -200,10 +200,7 @@ def _print_asked(answers: list[dict[str, Any]], *, as_json: bool) -> None:
             what = _STATES[answer["state"]].format_map(answer)
             out.print(shown(f"{_words(answer['kind'])} {answer['name']} {what}."))
         if any(answer["state"] in {"asked", "waiting"} for answer in answers):
-            out.print(
-                "Next: `ops-approval actions show ACTION` says who must agree; then `ops-approval execute ACTION --as PERSON`.",
-                style="dim",
-            )
+            print_next()
     if any(answer["state"] == "refused" for answer in answers):
         raise typer.Exit(REFUSED)
 
@@ -222,7 +219,7 @@ def _versions(name: str, kind: Kind, data: Path | None) -> list[dict[str, Any]]:
 
 def _version_row(row: dict[str, Any]) -> tuple[str, ...]:
     what = "removed" if row["body"] is None else "defined"
-    by_approval = (", ".join(row["approved_by"]), str(row["action_id"] or "without approval"))
+    by_approval = (", ".join(row["approved_by"]), str(row["agreed_in"] or "without approval"))
     return (str(row["version"]), when(row["created_at"]), what, row["created_by"], *by_approval)
 
 
