@@ -11,7 +11,7 @@ from domain import changing, messages, policy, quorum_tree, registering, voting
 from domain.action_type import ActionType
 from domain.definition import Risk, RiskName
 from domain.exact_json import canonical
-from domain.internal_types import CHANGES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
+from domain.internal_types import INTERNAL_TYPES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Rules, Terms, Versioned
@@ -24,7 +24,8 @@ from domain.world import Action, World
 CREATOR_ROLES = frozenset({"ops_admin", "finance_ops", "pay_admin"})
 """One of these is needed to create an action as a person."""
 
-_FEWEST_FOR_CHANGES = 2
+_FEWEST_FOR_INTERNAL = 2
+"""How many people it takes at least to have the engine act on its own: a policy for everything must not open that too."""
 
 _NAMES = [item.name for item in fields(Action)]
 FROZEN = tuple(name for name in _NAMES[: _NAMES.index("created_at")] if name != "body_sha256")
@@ -66,7 +67,7 @@ def make(
     chosen = policy.choose(world.definitions, _facts(body, target, risk_level))
     if isinstance(chosen, Refusal):
         return chosen
-    if body.action_type in CHANGES and _lets_one_alone(world, chosen.definition):
+    if body.action_type in INTERNAL_TYPES and _lets_one_alone(world, chosen.definition):
         chosen = Versioned(0, policy.DEFAULT_POLICY)
     action = _action(world, issuer, body, action_id, action_type, target, risk_level, chosen, caused_by)
     action = world.note(action, EventName.CREATED, body.created_by, _created(action))
@@ -143,12 +144,12 @@ def _change_refusal(world: World, body: CreateAction) -> Refusal | None:
 
 
 def _lets_one_alone(world: World, chosen: policy.Policy) -> bool:
-    """Whether one person could agree to it alone, or nobody need: a policy for everything must not open the rules too."""
+    """Whether one person could agree to it alone, or nobody need."""
     rules = chosen.policy
     if rules.tree is None:
         return True
     fewest = quorum_tree.fewest(rules.tree, world.directory, world.now)
-    return min([fewest, *(step.min_votes or fewest for step in rules.escalation)]) < _FEWEST_FOR_CHANGES
+    return min([fewest, *(step.min_votes or fewest for step in rules.escalation)]) < _FEWEST_FOR_INTERNAL
 
 
 def _requirement(world: World, rules: Rules, terms: Terms, excluded: set[str]) -> Requirement:

@@ -41,7 +41,7 @@ KEY_TYPES = frozenset({Internal.REGISTER_KEY, Internal.ENROL_KEY})
 """What makes a key count: an issuer's, or a person's own."""
 
 CHANGES = frozenset({Internal.CHANGE_DEFINITION}) | KEY_TYPES
-"""What changes the rules for everybody: asked for with a key that names it, and never agreed to by one person alone."""
+"""What changes the rules for everybody: asked for with a key that names it."""
 
 
 def _action_type(name: Internal, risk: RiskName, target: Target, params: dict[str, Any], *optional: str) -> ActionType:

@@ -332,3 +332,21 @@ def test_the_engine_carries_out_nothing_but_its_own_types() -> None:
     engine.start(action, 1)
     assert answer(step(engine.world, Perform(action, 1))) == "applied"
     assert engine.status(action) == "failed"
+
+
+@pytest.mark.parametrize(
+    "quorum",
+    [{"type": "none"}, {"type": "role", "value": {"role": "finance_ops", "min_votes": 1}}],
+    ids=["nobody", "one"],
+)
+def test_a_policy_that_lets_one_person_alone_is_not_for_what_the_engine_does_itself(quorum: dict[str, Any]) -> None:
+    company = Company()
+    unknown = company.ended(Unknown("no answer"))
+    rules = {"required_quorum": quorum, "auto_execute": True}
+    everything = Policy.model_validate({"name": "Everything", "criteria": {}, "policy": rules, "priority": 900})
+    kinds = company.world.definitions.action_types
+    company.world.definitions = Definitions(policies=(Versioned(1, everything),), action_types=kinds)
+    assert company.ask("RESOLVE_OUTCOME", unknown, params={"outcome": "executed"}) == "applied"
+    assert company.told.action_id is not None
+    asked = company.action(company.told.action_id)
+    assert (asked.policy_name, asked.status, asked.auto_execute) == ("Default", "requested", False)
