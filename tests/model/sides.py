@@ -22,6 +22,7 @@ from domain.messages import Message, Outcome, Receipt, Unopened
 from domain.refusals import Code, Refusal
 from domain.trail import Event
 from domain.world import Action, Changes, World
+from tests.model import laws
 from tests.world import Installation
 from workers.apply import Applier
 from workers.envelope import open_envelope
@@ -37,6 +38,7 @@ _CLOCK = """
         return current_setting('model.now')::timestamptz;
 """
 
+_SET_CLOCK = "select set_config('model.now', %s, false)"
 _EMPTY = """
     set local session_replication_role = replica;
     truncate messages, votes, attempts, events, grants restart identity;
@@ -45,6 +47,14 @@ _EMPTY = """
     delete from people;
     update keys set revoked_at = null, revoked_why = null;
 """
+
+_HELD = (
+    "select * from messages",
+    "select * from actions",
+    "select * from votes",
+    "select * from attempts",
+    "select * from events order by action_id, seq",
+)
 
 
 @dataclass
@@ -67,8 +77,12 @@ class Database:
             self.installation.owner.execute(_EMPTY)
 
     def set_clock(self, now: datetime) -> None:
-        for conn in (self.conn, self.installation.owner):
-            conn.execute("select set_config('model.now', %s, false)", [now.isoformat()])
+        self.conn.execute(_SET_CLOCK, [now.isoformat()])
+
+    def revoke(self, kid: str, now: datetime) -> None:
+        """Revoke a key as compromised, which only the owner may."""
+        self.installation.owner.execute(_SET_CLOCK, [now.isoformat()])
+        keys.revoke_key(self.installation.owner, kid)
 
     def close(self) -> None:
         self.conn.close()
@@ -95,9 +109,10 @@ class Sides:
         self.world.now += timedelta(seconds=seconds)
         self.database.set_clock(self.world.now)
 
-    def open(self, token: str) -> Message | Unopened:
-        """What a worker makes of a token now."""
-        return open_envelope(token, keys.load_key_ring(self.database.conn))
+    def open(self, tokens: Sequence[str]) -> list[Message | Unopened]:
+        """What a worker makes of tokens now."""
+        ring = keys.load_key_ring(self.database.conn)
+        return [open_envelope(token, ring) for token in tokens]
 
     def apply(self, inputs: Sequence[Input]) -> list[Receipt]:
         """Apply a batch to the database, and one input after the other to the world; what comes of it is the same."""
@@ -124,8 +139,12 @@ class Sides:
         self._compare()
 
     def revoke(self, kid: str) -> None:
-        """Revoke a key as compromised. What is parked with it is not counted any more: the world is told so here."""
-        keys.revoke_key(self.database.installation.owner, kid)
+        """Revoke a key as compromised, a moment after all else: who decided at just that moment may or may not know.
+
+        What is parked with it is not counted any more: the world is told so here.
+        """
+        self.wait(0.001)
+        self.database.revoke(kid, self.now)
         self.world.compromised.add(kid)
         for content, message in self.waiting.items():
             if message.kid == kid:
@@ -142,6 +161,7 @@ class Sides:
         for action_id, events in self.events.items():
             trail.verify(events)
             assert trail.fold(events)["status"] == self.world.actions[action_id].status
+            assert list(laws.broken_by_a_trail(self.world.actions[action_id], events)) == []
         assert invariants.broken(self.database.conn) == []
         assert look(self.database.conn) == []
 
@@ -154,6 +174,7 @@ class Sides:
             world.parked.setdefault(self._waits_for(message), []).append(message)
         world.parked_counts = {action_id: len(waiting) for action_id, waiting in world.parked.items()}
         receipt = step(world, given)
+        assert list(laws.broken_by_a_step(world, given, receipt)) == []
         for event in world.changes.events:
             self.events[event.action_id].append(event)
         return receipt
@@ -177,21 +198,22 @@ class Sides:
     def _compare(self) -> None:
         """Every row is what the world says."""
         world, conn = self.world, self.database.conn
-        records = [rows.record(row) for row in conn.execute("select * from messages").fetchall()]
-        assert {record.content_sha256: record for record in records} == world.records
-        actions = [rows.action(row) for row in conn.execute("select * from actions").fetchall()]
-        assert {action.id: action for action in actions} == world.actions
-        votes = [rows.vote(row) for row in conn.execute("select * from votes").fetchall()]
-        assert {(vote.action_id, vote.person_id): vote for vote in votes} == {
+        with conn.pipeline():  # all of it in one round trip
+            held = [conn.execute(statement) for statement in _HELD]
+            people = read.list_people(conn)
+        messages, actions, votes, attempts, told = (cursor.fetchall() for cursor in held)
+        assert {row["content_sha256"]: rows.record(row) for row in messages} == world.records
+        assert {row["id"]: rows.action(row) for row in actions} == world.actions
+        assert {(row["action_id"], row["person_id"]): rows.vote(row) for row in votes} == {
             (action_id, person): vote for action_id, cast in world.votes.items() for person, vote in cast.items()
         }
-        attempts = [rows.attempt(row) for row in conn.execute("select * from attempts").fetchall()]
-        assert {(item.action_id, item.number): item for item in attempts} == {
+        assert {(row["action_id"], row["number"]): rows.attempt(row) for row in attempts} == {
             (action_id, number): item for action_id, made in world.attempts.items() for number, item in made.items()
         }
         events: dict[UUID, list[Event]] = defaultdict(list)
-        for row in conn.execute("select * from events order by action_id, seq").fetchall():
+        for row in told:
             events[row["action_id"]].append(rows.event(row))
         assert events == self.events
-        held = {row["id"]: set(row["roles"]) for row in read.list_people(conn)}
-        assert held == {person: world.directory.roles_of(person, world.now) for person in world.directory.people}
+        assert {row["id"]: set(row["roles"]) for row in people} == {
+            person: world.directory.roles_of(person, world.now) for person in world.directory.people
+        }

@@ -2,14 +2,19 @@
 
 from hypothesis import strategies as st
 
+from domain.internal_types import SUBJECT_STATUS
 from domain.keys import Scope
 from domain.messages import action_id
 from domain.outcome import Done, Rejected, Retry, Unknown
+from domain.world import ENGINE
 from tests.world import KEYS
 from workers.envelope import SigningKey
 
 DESK = Scope(
-    types=("CreateAction", "CastVote", "ExecuteAction"), origins=("ops_ui",), action_types=("*",), roles=("*",)
+    types=("CreateAction", "CastVote", "ExecuteAction", "CancelAction"),
+    origins=("ops_ui",),
+    action_types=("*",),
+    roles=("*",),
 )
 FINANCE = DESK.model_copy(update={"roles": ("finance_ops",), "action_types": ("DEDUPLICATES", "NEITHER")})
 DESK_KEYS: dict[str, tuple[SigningKey, Scope]] = {
@@ -35,31 +40,51 @@ ROLES = {
 PEOPLE = st.sampled_from([*ROLES, "stranger"])
 KEY_NAMES = ["k1", "k2", "k3"]
 BEGUN = KEY_NAMES[:2]
-"""Their actions are there from the beginning, so that more stories have a middle and an end."""
+"""Their actions are there from the beginning."""
+SETTLING = ["s1", "s2", "s3"]
+"""The keys of internal actions: what is to be done about the others."""
+ABOUT = {name: action_id("desk", name, "") for name in SETTLING}
+INVERSES = [action_id(ENGINE, str(about), "") for about in ABOUT.values()]
+"""What they create if they roll something back; votes on it may come before."""
 TARGETS = st.sampled_from(
-    [action_id("sira", name, "") for name in BEGUN * 3 + KEY_NAMES] + [action_id("desk", "k1", "")]
+    [action_id("sira", name, "") for name in BEGUN * 4 + KEY_NAMES]
+    + [action_id("desk", "k1", ""), *ABOUT.values(), *INVERSES]
 )
+INTERNAL = st.sampled_from([None, None, None, None, *SUBJECT_STATUS])
+FOUND = st.sampled_from(["executed", "approved", "failed"])
 DESKS = st.sampled_from(["desk-1", "desk-1", "desk-2", "desk-3", "person:f1"])
+CANCELLERS = st.sampled_from(
+    [("sira", "sira-system"), ("desk-1", "a1"), ("desk-1", "f2"), ("desk-3", "a1"), ("sira", "f1")]
+)
 KINDS = st.sampled_from(
     ["role", "role", "ratio", "share", "named", "both", "nobody", "none of them", "chain", "asking"]
 )
 GUARANTEES = ["DEDUPLICATES", "QUERYABLE", "NEITHER"]
 TYPES = st.sampled_from(GUARANTEES)
 CHOICES = st.sampled_from(["approve", "approve", "approve", "reject", "abstain", "withdraw"])
-OUTCOMES = st.sampled_from(
-    [Done({"n": 1}), Done(), Rejected("no"), Retry("busy"), Retry("busy", 30.0), Retry("busy", 9000.0), Unknown("lost")]
-)
-SECONDS = st.sampled_from([0.5, 1, 1, 3, 3, 10, 10, 20, 31, 60, 599, 601, 3601])
+_OUTCOMES = [Done({"n": 1}), Done(), Rejected("no"), Unknown("lost")]
+_RETRIES = [Retry("busy"), Retry("busy", 30.0), Retry("busy", 9000.0)]
+OUTCOMES = st.sampled_from(_OUTCOMES + _RETRIES)
+STEPS = st.lists(st.sampled_from([*_OUTCOMES, None, None, *_OUTCOMES, *_RETRIES]), min_size=1, max_size=6)
+"""How an action goes on: what its calls come to; None is a worker that is still at it."""
+WAYS = st.sampled_from(["settled", "unknown", "falls away", "cancelled", "on its way", "settled", "falls away"])
+"""How far an action has come when a story begins."""
+LONG_CALL_SECONDS = 8
+"""After which its worker renews a lease."""
+SECONDS = st.sampled_from([0.5, 1, 1, 1, 3, 3, 3, 10, 10, 10, 20, 20, 31, 60, 60, 599, 601, 3601])
 STRICTER = st.sampled_from(
     [{}] * 5
     + [{"timeout_seconds": 60}, {"required_ratio": 0.9}, {"risk_level": "critical"}, {"triggered_by": "f1"}]
     + [{"auto_execute": True}, {"auto_execute": True}, {"auto_execute": False}]
 )
 AGO = st.sampled_from([None, None, 2, 5, 90, -40])
+SEVERAL_VOTES = st.lists(st.tuples(CHOICES, st.sampled_from([None, 1, 1, 2, 5])), min_size=2, max_size=4)
 SEEN = st.sampled_from([None, None, None, "right", "wrong"])
 ENDS = st.sampled_from([None, None, 10, 600, -600])
 EVERYBODY = ["f1", "f2", "f3", "cfo", "a1", "a2"]
-VOTERS = st.sampled_from([["f1", "f2"], ["f1", "a1"], EVERYBODY])
+VOTERS = st.sampled_from([["f1", "f2"], ["f1", "a1"], ["f1", "cfo"], ["a1", "a2"], EVERYBODY])
+MOST = st.lists(st.sampled_from(list(ROLES)), min_size=5, unique=True)
+LOSSES = st.sampled_from(["the key", "the people", "the grants"])
 HOLD = st.booleans()
 LATE = st.sampled_from([False, False, False, True])
 ENVELOPES = st.sampled_from(
