@@ -115,7 +115,9 @@ def _actor(action: Action, by: Action | None) -> str:
 
 
 def _close(world: World, attempt: Attempt, state: AttemptState, reason: str | None) -> Attempt:
-    return world.put_attempt(replace(attempt, state=state, finished_at=world.now, reason=reason))
+    """Say what an attempt came to; one of which nobody knew was over when it was given up, whenever that is found out."""
+    over_at = attempt.finished_at or world.now
+    return world.put_attempt(replace(attempt, state=state, finished_at=over_at, reason=reason))
 
 
 def _of(attempt: Attempt, by: Action | None = None) -> dict[str, Any]:

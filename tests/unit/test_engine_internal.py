@@ -122,6 +122,20 @@ def test_what_happened_in_an_earlier_attempt_is_settled_as_that_attempts_doing()
     assert engine.action(action).result == {"balance": 5}
 
 
+def test_what_is_found_out_later_does_not_change_when_an_attempt_was_over() -> None:
+    engine = Company(guarantee="deduplicates")
+    action = engine.ended(*UNKNOWN)
+    engine.wait(10)
+    engine.try_at(action)
+    engine.finish(action, engine._token, Rejected("no"))
+    engine.wait(10 + LEASE_MARGIN_SECONDS)
+    engine.do("RESOLVE_OUTCOME", action, outcome="executed")
+    first, second = engine.world.attempts[action].values()
+    assert first.state == "succeeded"
+    assert first.finished_at is not None
+    assert first.finished_at < second.started_at
+
+
 def test_that_nothing_happened_is_not_said_while_it_may_still_happen() -> None:
     engine = Company(timeout_seconds=300)
     action = engine.ended(*UNKNOWN)
