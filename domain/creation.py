@@ -14,7 +14,7 @@ from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
-from domain.policy import Terms, Versioned
+from domain.policy import Rules, Terms, Versioned
 from domain.quorum import Requirement
 from domain.refusals import Code, Refusal
 from domain.trail import EventName
@@ -131,11 +131,12 @@ def _facts(body: CreateAction, target: tuple[str | None, str | None], risk_level
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _requirement(world: World, terms: Terms, excluded: set[str]) -> Requirement:
+def _requirement(world: World, rules: Rules, terms: Terms, excluded: set[str]) -> Requirement:
     return Requirement(
         tree=quorum_tree.freeze(terms.tree, world.directory, world.now),
         required_ratio=terms.required_ratio,
         escalation=terms.escalation,
+        veto_roles=rules.veto_roles,
         excluded=tuple(sorted(excluded)),
     )
 
@@ -171,7 +172,7 @@ def _action(
         "triggered_by": body.triggered_by,
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
-        "requirement": _requirement(world, terms, excluded),
+        "requirement": _requirement(world, rules, terms, excluded),
         "required_quorum": terms.required_quorum,
         "required_ratio": terms.required_ratio,
         "timeout_seconds": terms.timeout_seconds,

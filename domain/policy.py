@@ -13,7 +13,7 @@ from domain import quorum_tree
 from domain.action_type import ActionType
 from domain.definition import DAY_SECONDS, Definition, Seconds
 from domain.internal_types import INTERNAL_TYPES
-from domain.quorum import EscalationStep
+from domain.quorum import EscalationStep, VetoRoles
 from domain.quorum_tree import RoleName, Tree
 from domain.refusals import Code, Refusal
 
@@ -37,7 +37,7 @@ class Rules(BaseModel):
     """What a policy asks for: the `policy` object of the spec, with its defaults.
 
     `auto_execute` None means the policy is silent and the message's own wish counts. `execute_within_seconds` is how long
-    an approval is good for when nobody asks for the execution.
+    an approval is good for when nobody asks for the execution. Who holds one of `veto_roles` rejects alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +46,7 @@ class Rules(BaseModel):
     required_ratio: Ratio = Decimal("0.60")
     timeout_seconds: Seconds = DAY_SECONDS
     escalation_role: RoleName | None = None
+    veto_roles: VetoRoles = ()
     auto_execute: Annotated[bool, Field(strict=True)] | None = None
     execute_within_seconds: Seconds = DAY_SECONDS
 

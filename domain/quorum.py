@@ -4,7 +4,7 @@ The ratio is exact (decimals, never floats). Only eligible people count: those w
 decision, fill a seat of the tree or of an escalation step that was reached.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.directory import Directory
-from domain.quorum_tree import ANY_ROLE, Frozen, People, RoleName, Tree, fills, needs, seatings
+from domain.quorum_tree import ANY_ROLE, Frozen, People, RoleName, Seats, Tree, fills, needs, seatings
 
 
 class EscalationStep(Frozen):
@@ -25,16 +25,22 @@ class EscalationStep(Frozen):
     timeout_seconds: Annotated[int, Field(gt=0, strict=True)]
 
 
+VetoRoles = Annotated[tuple[RoleName, ...], Field(max_length=20)]
+"""Roles of which each holder may reject alone."""
+
+
 class Requirement(Frozen):
     """What an action's approval takes. `tree` None means nobody's: it is approved at creation, by an explicit policy.
 
     `excluded` are the people kept out by separation of duties: the creator, whoever triggered it, and the target.
+    Who holds one of `veto_roles` rejects alone, with or without a seat.
     `steps_reached` is how many escalation steps are open; everything else is frozen when the action is created.
     """
 
     tree: Tree | None
     required_ratio: Annotated[Decimal, Field(ge=Decimal("0.5"), le=1)]
     escalation: tuple[EscalationStep, ...] = ()
+    veto_roles: VetoRoles = ()
     excluded: tuple[str, ...] = ()
     steps_reached: Annotated[int, Field(ge=0)] = 0
 
@@ -53,6 +59,10 @@ class Requirement(Frozen):
             return False
         pools = [*(need.people for need in needs(self.tree)), *(People(role=step.role) for step in self.steps)]
         return any(pool.include(person, roles) for pool in pools)
+
+    def veto_of(self, person: str, roles: frozenset[str]) -> str | None:
+        """The role with which a person with these usable roles may reject alone; None without one."""
+        return None if self.excludes(person) else next((role for role in self.veto_roles if role in roles), None)
 
 
 class Choice(StrEnum):
@@ -94,6 +104,10 @@ class Tally:
         return (Decimal(self.votes_approve) / decided).quantize(Decimal("0.0001")) if decided else Decimal(0)
 
 
+Voters = dict[str, frozenset[str]]
+"""People who vote alike, each with the roles that count for them."""
+
+
 class Verdict(StrEnum):
     """What a decision comes to."""
 
@@ -115,7 +129,7 @@ class Decision:
 def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Directory, now: datetime) -> Decision:
     """Approved, rejected or pending, from the current vote of each person; pure, and the same in any order of votes.
 
-    Approved: the approvals fill the tree and A / (A + R) ≥ required_ratio. Else rejected: all who approved or rejected,
+    Rejected if somebody with a veto role rejects. Else approved: the approvals fill the tree and A / (A + R) ≥ required_ratio. Else rejected: all who approved or rejected,
     taken as approvers, would fill the tree and A / (A + R) < 1 − required_ratio, or the ratio is 1 and someone rejects.
     Else pending. An open escalation step decides beside the tree: see `_step_approves`. Votes of people who are not
     eligible now, or excluded, count for nothing.
@@ -134,23 +148,42 @@ def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Di
         votes_abstain=sum(vote.choice is Choice.ABSTAIN for vote in counted),
         quorum_satisfied=fills(ways, approving),
     )
-    ratio = requirement.required_ratio
-    if tally.quorum_satisfied and _reaches(len(approving), len(rejecting), ratio):
-        return Decision(Verdict.APPROVED, "quorum_and_ratio_reached", tally)
-    fewest = min(sum(seats.values()) for seats in ways)
-    for step in requirement.steps:
-        if _step_approves(step, fewest, approving, rejecting, ratio):
-            return Decision(Verdict.APPROVED, f"escalation_approved:{step.role}", tally)
-    if rejecting and ratio == 1:
-        return Decision(Verdict.REJECTED, "unanimity_required", tally)
-    if fills(ways, approving | rejecting) and _falls_below(len(approving), len(rejecting), 1 - ratio):
-        return Decision(Verdict.REJECTED, "quorum_voted_against", tally)
-    for step in requirement.steps:
-        if any(step.role in roles for roles in rejecting.values()) and not any(
-            step.role in roles for roles in approving.values()
-        ):
-            return Decision(Verdict.REJECTED, f"escalation_rejected:{step.role}", tally)
+    against = {person: usable[person] for person, vote in current.items() if vote.choice is Choice.REJECT}
+    if (role := _veto(requirement, against)) is not None:
+        return Decision(Verdict.REJECTED, f"vetoed:{role}", tally)
+    if (reason := _approval(requirement, ways, approving, rejecting)) is not None:
+        return Decision(Verdict.APPROVED, reason, tally)
+    if (reason := _rejection(requirement, ways, approving, rejecting)) is not None:
+        return Decision(Verdict.REJECTED, reason, tally)
     return Decision(Verdict.PENDING, "votes_missing", tally, tuple(_missing(requirement, approving, tally)))
+
+
+def _veto(requirement: Requirement, rejecting: Voters) -> str | None:
+    """The first veto role, in the policy's order, of anybody who rejects."""
+    vetoing = {requirement.veto_of(person, roles) for person, roles in rejecting.items()}
+    return next((role for role in requirement.veto_roles if role in vetoing), None)
+
+
+def _approval(requirement: Requirement, ways: Sequence[Seats], approving: Voters, rejecting: Voters) -> str | None:
+    """Why it is approved, if it is: by the tree, or by an open step."""
+    ratio = requirement.required_ratio
+    if fills(ways, approving) and _reaches(len(approving), len(rejecting), ratio):
+        return "quorum_and_ratio_reached"
+    fewest = min(sum(seats.values()) for seats in ways)
+    approved = (step for step in requirement.steps if _step_approves(step, fewest, approving, rejecting, ratio))
+    return next((f"escalation_approved:{step.role}" for step in approved), None)
+
+
+def _rejection(requirement: Requirement, ways: Sequence[Seats], approving: Voters, rejecting: Voters) -> str | None:
+    """Why it is rejected, if it is: with one voice, by the tree, or by an open step."""
+    ratio = requirement.required_ratio
+    if rejecting and ratio == 1:
+        return "unanimity_required"
+    if fills(ways, approving | rejecting) and _falls_below(len(approving), len(rejecting), 1 - ratio):
+        return "quorum_voted_against"
+    held_for, held_against = (frozenset().union(*votes.values()) for votes in (approving, rejecting))
+    rejected = (step for step in requirement.steps if step.role in held_against - held_for)
+    return next((f"escalation_rejected:{step.role}" for step in rejected), None)
 
 
 def _usable_roles(vote: CountedVote, directory: Directory, now: datetime) -> frozenset[str]:
@@ -166,8 +199,8 @@ def _usable_roles(vote: CountedVote, directory: Directory, now: datetime) -> fro
 def _step_approves(
     step: EscalationStep,
     fewest: int,
-    approving: dict[str, frozenset[str]],
-    rejecting: dict[str, frozenset[str]],
+    approving: Voters,
+    rejecting: Voters,
     ratio: Decimal,
 ) -> bool:
     """`min_votes` people approve, one of them at least from the step's role, with the ratio among that role's votes.
@@ -189,7 +222,7 @@ def _falls_below(approvals: int, rejections: int, ratio: Decimal) -> bool:
     return approvals < ratio * (approvals + rejections)
 
 
-def _missing(requirement: Requirement, approving: dict[str, frozenset[str]], tally: Tally) -> Iterator[str]:
+def _missing(requirement: Requirement, approving: Voters, tally: Tally) -> Iterator[str]:
     if tally.quorum_satisfied:
         yield f"an approval ratio of {requirement.required_ratio}"
         return

@@ -18,6 +18,8 @@ MAX_PARKED = 100
 
 WAITED_IN_VAIN = Refusal(Code.UNKNOWN_ACTION, "The vote waited for it until its exp.")
 
+_WHO_MAY = "`ops-approval actions show` says which roles may, and `ops-approval directory who` who holds one."
+
 
 def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
     """Count a vote, or park it until its action comes, and decide if that decides.
@@ -92,10 +94,11 @@ def _refusal(world: World, action: Action, message: Message, body: CastVote, rol
     if claimed := set(body.voter_roles) - held:
         return Refusal(Code.ROLE_NOT_HELD, f"{body.voter_id!r} does not hold {', '.join(sorted(claimed))}.")
     if not requirement.seats_for(body.voter_id, roles):
-        return Refusal(
-            Code.NOT_ELIGIBLE,
-            "`ops-approval actions show` says which roles may, and `ops-approval directory who` who holds one.",
-        )
+        vetoing = requirement.veto_of(body.voter_id, roles)
+        if vetoing is None:
+            return Refusal(Code.NOT_ELIGIBLE, _WHO_MAY)
+        if body.vote is Choice.APPROVE:
+            return Refusal(Code.NOT_ELIGIBLE, f"With {vetoing} they may reject, abstain or withdraw, and not approve.")
     if body.content_hash is not None and body.content_hash != action.content_hash.hex():
         return Refusal(Code.CONTENT_HASH_MISMATCH)
     if body.cast_at is not None and body.cast_at > message.issued_at:

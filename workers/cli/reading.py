@@ -85,6 +85,7 @@ def print_action(action: dict[str, Any]) -> None:
         "asked for": f"by {action['created_by']} through {action['origin']}, {when(action['created_at'])} UTC",
         "policy": f"{action['policy_name']} (version {action['policy_version']})",
         "must agree": f"{must_agree}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
+        "may veto": ", ".join(action["requirement"]["veto_roles"]),
         "may not": ", ".join(action["requirement"]["excluded"]) + " (asked for it, or is its target)",
         "waits for": _waits_for(action),
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
