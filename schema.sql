@@ -162,6 +162,9 @@ create table actions (
     votes_reject            integer not null default 0,
     votes_abstain           integer not null default 0,
     quorum_satisfied        boolean not null default false,
+    -- Whether no approval is in reach: not even if everybody left approved, and no escalation step is left to begin. It may
+    -- be again when people change their votes or roles; when that was last looked at, it was not.
+    unreachable             boolean not null default false,
     decided_at              timestamptz,
     -- When the next attempt may start, or the service be asked what became of the last one; null until execution was asked
     -- for, by a person or by auto_execute, and when nothing more is done by itself.

@@ -15,11 +15,13 @@ from uuid import UUID
 from db import rows
 from db.connect import Connection
 from db.definitions import load_definitions
+from domain import quorum_tree
 from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.internal_types import INTERNAL_TYPES, subject_of
 from domain.messages import (
+    AnyBody,
     CancelAction,
     CastVote,
     CreateAction,
@@ -30,7 +32,9 @@ from domain.messages import (
     Unopened,
 )
 from domain.policy import Definitions
-from domain.quorum_tree import pool_roles
+from domain.quorum import pools
+from domain.quorum_tree import People
+from domain.refusals import Refusal
 from domain.world import WITHOUT_IDENTITY, World
 
 
@@ -194,12 +198,50 @@ def _action_id(item: Input) -> UUID | None:
 
 
 def _load_grants(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
-    """The grants of everybody whose roles may matter, and of all holders of roles of which a share must agree.
+    """Everything held by whoever the inputs name, and by everybody whose approval may be needed.
 
     A new snapshot of the directory is compared with all of it.
     """
     parked = [message for messages in world.parked.values() for message in messages]
     bodies = [item.body for item in [*inputs, *parked] if isinstance(item, Message)]
+    pools = _pools(world, inputs)
+    roles = [pool.role for pool in pools if pool.role is not None]
+    named = _people_named(world, bodies).union(*(pool.ids for pool in pools))
+    everybody = any(isinstance(body, SyncDirectory) for body in bodies)
+    found = conn.execute(
+        """
+        with electors as (
+            select person_id from grants where role = any(%(roles)s) and coalesce(ends_at > %(now)s, true)
+            union select unnest(%(named)s::text[])
+        )
+        select * from grants
+         where role is not null and coalesce(ends_at > %(now)s, true)
+           and (%(everybody)s or person_id in (select person_id from electors))
+        """,
+        {"roles": roles, "named": sorted(named), "everybody": everybody, "now": world.now},
+    ).fetchall()
+    here = conn.execute(
+        "select id from people where snapshot = %s and (%s or id = any(%s))",
+        [world.snapshot, everybody, sorted(named.union(row["person_id"] for row in found))],
+    ).fetchall()
+    world.directory = Directory.of((rows.grant(row) for row in found), (row["id"] for row in here))
+
+
+def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:
+    """Whose approval may be needed: by the actions that are there, at any of their steps, and by those that may be made."""
+    found = [pools(action.requirement.tree, action.requirement.escalation) for action in world.actions.values()]
+    for item in inputs:
+        match item:
+            case Message(body=CreateAction(required_quorum=wished)):
+                wished_tree = None if wished is None else quorum_tree.parse(wished)
+                found += [world.definitions.pools, pools(wished_tree, ())]
+            case Perform():
+                found.append(world.definitions.pools)
+    return frozenset().union(*found)
+
+
+def _people_named(world: World, bodies: Iterable[AnyBody | Refusal]) -> set[str]:
+    """Who has voted, and who the messages say acts."""
     people = {person for votes in world.votes.values() for person in votes}
     for body in bodies:
         match body:
@@ -211,15 +253,4 @@ def _load_grants(conn: Connection, world: World, inputs: Sequence[Input]) -> Non
                 people.add(body.executed_by)
             case CancelAction():
                 people.add(body.cancelled_by)
-    trees = [action.requirement.tree for action in world.actions.values()]
-    roles = world.definitions.pool_roles.union(*(pool_roles(tree) for tree in trees))
-    everybody = any(isinstance(body, SyncDirectory) for body in bodies)
-    here = conn.execute(
-        "select id from people where snapshot = %s and (%s or id = any(%s))",
-        [world.snapshot, everybody, sorted(people)],
-    ).fetchall()
-    found = conn.execute(
-        "select * from grants where role is not null and (%s or person_id = any(%s) or role = any(%s))",
-        [everybody, sorted(people), sorted(roles)],
-    ).fetchall()
-    world.directory = Directory.of((rows.grant(row) for row in found), (row["id"] for row in here))
+    return people

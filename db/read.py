@@ -25,7 +25,7 @@ def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
                a.votes_approve, a.votes_reject, a.votes_abstain,
                a.votes_approve + a.votes_reject + a.votes_abstain as votes_total,
                coalesce(round(a.votes_approve::numeric / nullif(a.votes_approve + a.votes_reject, 0), 4), 0) as approval_ratio,
-               a.quorum_satisfied,
+               a.quorum_satisfied, a.unreachable,
                coalesce((select jsonb_agg(jsonb_build_object('voter_id', v.person_id, 'vote', v.choice, 'comment', v.comment,
                                                              'roles', v.roles, 'cast_at', v.cast_at,
                                                              'key_compromised', k.revoked_why is not distinct from 'compromised')
@@ -46,7 +46,7 @@ def list_actions(conn: Connection, statuses: Collection[Status], limit: int, off
     return conn.execute(
         """
         select id, action_type, target_tenant_type, target_tenant_id, status, risk_level, votes_approve, votes_reject,
-               quorum_satisfied, created_by, created_at, expires_at
+               quorum_satisfied, unreachable, created_by, created_at, expires_at
           from actions where status = any(%s)
          order by status = 'outcome_unknown' desc, created_at desc, id limit %s offset %s
         """,

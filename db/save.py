@@ -54,11 +54,11 @@ _MESSAGES = """
 _ACTIONS = """
     insert into actions select * from jsonb_populate_recordset(null::actions, %s)
     on conflict (id) do update set
-        (status, steps_reached, votes_approve, votes_reject, votes_abstain, quorum_satisfied, decided_at, next_attempt_at,
-         executed_by, executed_at, result, error, last_token, attempts_before, event_seq, event_hash, updated_at, expires_at,
+        (status, steps_reached, votes_approve, votes_reject, votes_abstain, quorum_satisfied, unreachable, decided_at,
+         next_attempt_at, executed_by, executed_at, result, error, last_token, attempts_before, event_seq, event_hash, updated_at, expires_at,
          due_at)
         = (excluded.status, excluded.steps_reached, excluded.votes_approve, excluded.votes_reject, excluded.votes_abstain,
-           excluded.quorum_satisfied, excluded.decided_at, excluded.next_attempt_at, excluded.executed_by,
+           excluded.quorum_satisfied, excluded.unreachable, excluded.decided_at, excluded.next_attempt_at, excluded.executed_by,
            excluded.executed_at, excluded.result, excluded.error, excluded.last_token, excluded.attempts_before, excluded.event_seq,
            excluded.event_hash, excluded.updated_at, excluded.expires_at, excluded.due_at)
 """

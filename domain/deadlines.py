@@ -16,7 +16,9 @@ def enforce(world: World, action: Action) -> Action:
     """
     while action.status in OPEN and action.expires_at <= world.now:
         if action.steps_reached < len(action.requirement.escalation):
-            action = deciding.decide(world, _escalate(world, action))
+            action = deciding.decide(
+                world, deciding.escalate(world, action, action.expires_at, deciding.DEADLINE_PASSED)
+            )
         else:
             data = {"was": action.status, "deadline": timestamp(action.expires_at)}
             action = world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
@@ -34,18 +36,3 @@ def _lapse(world: World, action: Action) -> Action:
         return action
     data = {"was": action.status, "deadline": timestamp(deadline)}
     return world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
-
-
-def _escalate(world: World, action: Action) -> Action:
-    step = action.requirement.escalation[action.steps_reached]
-    deadline = action.expires_at + timedelta(seconds=step.timeout_seconds)
-    return world.note(
-        action,
-        EventName.ESCALATED,
-        ENGINE,
-        {"role": step.role, "deadline": timestamp(deadline)},
-        status=Status.ESCALATED,
-        steps_reached=action.steps_reached + 1,
-        expires_at=deadline,
-        due_at=deadline,
-    )

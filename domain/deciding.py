@@ -1,21 +1,27 @@
 """Deciding: what the votes on an action come to, at every vote, at every escalation, and again before anything happens."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain import quorum
 from domain.directory import Directory, Grant
 from domain.lifecycle import Status
 from domain.quorum import Choice, CountedVote, Decision, Verdict
-from domain.trail import Event, EventName
+from domain.trail import Event, EventName, timestamp
 from domain.world import ENGINE, Action, Vote, World
+
+DEADLINE_PASSED = "deadline_passed"
+OUT_OF_REACH = "out_of_reach"
+"""Why an escalation step began."""
 
 
 def decide(world: World, action: Action) -> Action:
-    """Bring the tally up to date and, if the votes decide, approve or reject the action."""
+    """Bring the tally up to date and, if the votes decide, approve or reject the action; escalate it if they no longer can."""
     decision = _decision(world, action)
-    action = world.tally(action, decision.tally)
+    still_unreachable = action.unreachable and bool(decision.out_of_reach)
+    action = world.tally(replace(action, unreachable=still_unreachable), decision.tally)
     match decision.verdict:
         case Verdict.APPROVED:
             return _approve(world, action, decision)
@@ -24,8 +30,36 @@ def decide(world: World, action: Action) -> Action:
             return world.note(
                 action, EventName.REJECTED, ENGINE, data, status=Status.REJECTED, decided_at=world.now, due_at=None
             )
+        case Verdict.PENDING if decision.out_of_reach:
+            return _out_of_reach(world, action, decision)
         case Verdict.PENDING:
             return action
+
+
+def _out_of_reach(world: World, action: Action, decision: Decision) -> Action:
+    """Nobody waits for what cannot come: the next step begins at once. With none left it is told, and the deadline decides."""
+    missing = list(decision.out_of_reach)
+    if action.steps_reached < len(action.requirement.escalation):
+        return decide(world, escalate(world, action, world.now, OUT_OF_REACH, missing=missing))
+    if action.unreachable:
+        return action
+    return world.note(action, EventName.UNREACHABLE, ENGINE, {"missing": missing}, unreachable=True)
+
+
+def escalate(world: World, action: Action, since: datetime, reason: str, **more: Any) -> Action:
+    """Open the next escalation step; its time runs from `since`."""
+    step = action.requirement.escalation[action.steps_reached]
+    deadline = since + timedelta(seconds=step.timeout_seconds)
+    return world.note(
+        action,
+        EventName.ESCALATED,
+        ENGINE,
+        {"role": step.role, "deadline": timestamp(deadline), "reason": reason} | more,
+        status=Status.ESCALATED,
+        steps_reached=action.steps_reached + 1,
+        expires_at=deadline,
+        due_at=deadline,
+    )
 
 
 def _approve(world: World, action: Action, decision: Decision) -> Action:

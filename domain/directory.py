@@ -42,6 +42,13 @@ class Directory:
             index.setdefault(grant.person, []).append(grant)
         return index
 
+    @cached_property
+    def _by_role(self) -> dict[str, list[Grant]]:
+        index: dict[str, list[Grant]] = {}
+        for grant in self.grants:
+            index.setdefault(grant.role, []).append(grant)
+        return index
+
     def roles_of(self, person: str, at: datetime) -> frozenset[str]:
         """The roles a person holds at a moment; none for a stranger."""
         return frozenset(grant.role for grant in self._by_person.get(person, ()) if grant.held_at(at))
@@ -52,4 +59,4 @@ class Directory:
 
     def holders(self, role: str, at: datetime) -> frozenset[str]:
         """Everybody who holds a role at a moment, of those in this directory."""
-        return frozenset(grant.person for grant in self.grants if grant.role == role and grant.held_at(at))
+        return frozenset(grant.person for grant in self._by_role.get(role, ()) if grant.held_at(at))

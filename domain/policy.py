@@ -13,8 +13,8 @@ from domain import quorum_tree
 from domain.action_type import ActionType
 from domain.definition import DAY_SECONDS, Definition, Seconds
 from domain.internal_types import INTERNAL_TYPES
-from domain.quorum import EscalationStep, VetoRoles
-from domain.quorum_tree import RoleName, Tree
+from domain.quorum import EscalationStep, VetoRoles, pools
+from domain.quorum_tree import People, RoleName, Tree
 from domain.refusals import Code, Refusal
 
 FIELDS = frozenset(
@@ -175,10 +175,11 @@ class Definitions:
         return _newest(self.action_types) | {name: Versioned(0, item) for name, item in INTERNAL_TYPES.items()}
 
     @cached_property
-    def pool_roles(self) -> frozenset[str]:
-        """Roles of which a policy asks for a percentage, and whose holders must therefore all be known."""
-        trees = (policy.definition.policy.tree for policy in self.policies_in_force)
-        return frozenset(role for tree in trees for role in quorum_tree.pool_roles(tree))
+    def pools(self) -> frozenset[People]:
+        """Whose approval a new action can need, whichever policy it falls under; all of them must be known."""
+        rules = [DEFAULT_POLICY.policy, *(policy.definition.policy for policy in self.policies_in_force)]
+        asked = [each.terms(None, None, None) for each in rules]
+        return frozenset().union(*(pools(terms.tree, terms.escalation) for terms in asked))
 
     def action_type(self, name: str, version: int) -> ActionType:
         """The version of an action type that an action was created with; it exists, as versions are never deleted."""

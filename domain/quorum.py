@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import islice
 from typing import Annotated
 
 from pydantic import Field
 
 from domain.directory import Directory
-from domain.quorum_tree import ANY_ROLE, Frozen, People, RoleName, Seats, Tree, fills, needs, seatings
+from domain.quorum_tree import ANY_ROLE, Frozen, People, RoleName, Seats, Tree, fills, needs, seatings, unfilled
 
 
 class EscalationStep(Frozen):
@@ -23,6 +24,11 @@ class EscalationStep(Frozen):
     role: RoleName
     min_votes: Annotated[int, Field(ge=1, strict=True)] | None = None
     timeout_seconds: Annotated[int, Field(gt=0, strict=True)]
+
+
+def pools(tree: Tree | None, steps: Iterable[EscalationStep]) -> frozenset[People]:
+    """Whose approval a tree and these escalation steps can ask for."""
+    return frozenset({*(need.people for need in needs(tree)), *(People(role=step.role) for step in steps)})
 
 
 VetoRoles = Annotated[tuple[RoleName, ...], Field(max_length=20)]
@@ -57,8 +63,7 @@ class Requirement(Frozen):
         """Whether a person with these usable roles could fill a seat of the tree or of an open step."""
         if self.excludes(person):
             return False
-        pools = [*(need.people for need in needs(self.tree)), *(People(role=step.role) for step in self.steps)]
-        return any(pool.include(person, roles) for pool in pools)
+        return any(pool.include(person, roles) for pool in pools(self.tree, self.steps))
 
     def veto_of(self, person: str, roles: frozenset[str]) -> str | None:
         """The role with which a person with these usable roles may reject alone; None without one."""
@@ -118,27 +123,32 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict, why, the tally, and in `missing` what an approval still lacks, in words."""
+    """The verdict, why, the tally, and in `missing` what an approval still lacks, in words.
+
+    `out_of_reach` is what it would lack even if everybody left approved; empty where it can be approved yet.
+    """
 
     verdict: Verdict
     reason: str
     tally: Tally
     missing: tuple[str, ...] = ()
+    out_of_reach: tuple[str, ...] = ()
 
 
 def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Directory, now: datetime) -> Decision:
     """Approved, rejected or pending, from the current vote of each person; pure, and the same in any order of votes.
 
-    Rejected if somebody with a veto role rejects. Else approved: the approvals fill the tree and A / (A + R) ≥ required_ratio. Else rejected: all who approved or rejected,
-    taken as approvers, would fill the tree and A / (A + R) < 1 − required_ratio, or the ratio is 1 and someone rejects.
-    Else pending. An open escalation step decides beside the tree: see `_step_approves`. Votes of people who are not
-    eligible now, or excluded, count for nothing.
+    Rejected if somebody with a veto role rejects. Else approved: the approvals fill the tree and
+    A / (A + R) ≥ required_ratio. Else rejected: all who approved or rejected, taken as approvers, would fill the tree and
+    A / (A + R) < 1 − required_ratio, or the ratio is 1 and someone rejects. Else pending; out of reach if all who have not
+    voted could approve and that would still not be enough. An open escalation step decides beside the tree: see
+    `_step_approves`. Votes of people who are not eligible now, or excluded, count for nothing.
     """
     if requirement.tree is None:
         return Decision(Verdict.APPROVED, "no_approval_required", Tally(quorum_satisfied=True))
-    current = {vote.person: vote for vote in votes}
-    usable = {person: _usable_roles(vote, directory, now) for person, vote in current.items()}
-    counted = [vote for person, vote in current.items() if requirement.seats_for(person, usable[person])]
+    cast = {vote.person: vote for vote in votes if vote.choice is not Choice.WITHDRAW}
+    usable = {person: _usable_roles(vote, directory, now) for person, vote in cast.items()}
+    counted = [vote for person, vote in cast.items() if requirement.seats_for(person, usable[person])]
     approving = {vote.person: usable[vote.person] for vote in counted if vote.choice is Choice.APPROVE}
     rejecting = {vote.person: usable[vote.person] for vote in counted if vote.choice is Choice.REJECT}
     ways = list(seatings(requirement.tree, directory, now))
@@ -148,14 +158,53 @@ def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Di
         votes_abstain=sum(vote.choice is Choice.ABSTAIN for vote in counted),
         quorum_satisfied=fills(ways, approving),
     )
-    against = {person: usable[person] for person, vote in current.items() if vote.choice is Choice.REJECT}
+    against = {person: usable[person] for person, vote in cast.items() if vote.choice is Choice.REJECT}
     if (role := _veto(requirement, against)) is not None:
         return Decision(Verdict.REJECTED, f"vetoed:{role}", tally)
     if (reason := _approval(requirement, ways, approving, rejecting)) is not None:
         return Decision(Verdict.APPROVED, reason, tally)
     if (reason := _rejection(requirement, ways, approving, rejecting)) is not None:
         return Decision(Verdict.REJECTED, reason, tally)
-    return Decision(Verdict.PENDING, "votes_missing", tally, tuple(_missing(requirement, approving, tally)))
+    others = _others(requirement, {vote.person for vote in counted}, directory, now)
+    return Decision(
+        Verdict.PENDING,
+        "votes_missing",
+        tally,
+        missing=_missing(requirement, ways, approving),
+        out_of_reach=_out_of_reach(requirement, ways, approving, rejecting, others),
+    )
+
+
+def _out_of_reach(
+    requirement: Requirement,
+    ways: Sequence[Seats],
+    approving: Voters,
+    rejecting: Voters,
+    others: Iterator[tuple[str, frozenset[str]]],
+) -> tuple[str, ...]:
+    """What is missing even if all others approve; nothing, as soon as some of them would do.
+
+    One more approval never undoes one, so what they cannot approve all together is approved by no part of them.
+    """
+    everybody = dict(approving)
+    while some := dict(islice(others, max(8, len(everybody)))):
+        everybody |= some
+        if _approval(requirement, ways, everybody, rejecting) is not None:
+            return ()
+    return _missing(requirement, ways, everybody)
+
+
+def _others(
+    requirement: Requirement, voted: set[str], directory: Directory, now: datetime
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Everybody else whose approval would count, with all their roles."""
+    seen = set(voted)
+    for pool in pools(requirement.tree, requirement.steps):
+        for person in directory.holders(pool.role, now) if pool.role else pool.ids:
+            if person in seen or requirement.excludes(person) or not directory.has(person, now):
+                continue
+            seen.add(person)
+            yield person, directory.roles_of(person, now) | {ANY_ROLE}
 
 
 def _veto(requirement: Requirement, rejecting: Voters) -> str | None:
@@ -222,11 +271,9 @@ def _falls_below(approvals: int, rejections: int, ratio: Decimal) -> bool:
     return approvals < ratio * (approvals + rejections)
 
 
-def _missing(requirement: Requirement, approving: Voters, tally: Tally) -> Iterator[str]:
-    if tally.quorum_satisfied:
-        yield f"an approval ratio of {requirement.required_ratio}"
-        return
-    for need in needs(requirement.tree):
-        given = sum(need.people.include(person, roles) for person, roles in approving.items())
-        if given < need.count:
-            yield f"{need.count - given} more of {need.people}"
+def _missing(requirement: Requirement, ways: Sequence[Seats], approving: Voters) -> tuple[str, ...]:
+    """What the tree lacks, on the way to fill it that lacks the fewest people."""
+    lacking = min((unfilled(seats, approving) for seats in ways), key=lambda seats: sum(seats.values()))
+    if not lacking:
+        return (f"an approval ratio of {requirement.required_ratio}",)
+    return tuple(f"{count} more of {people}" for people, count in lacking.items())

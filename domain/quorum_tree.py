@@ -6,7 +6,7 @@ its children, filled by different people. One person fills one seat. The spec's 
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import combinations, product
@@ -237,20 +237,17 @@ def seatings(tree: Tree, directory: Directory, now: datetime) -> Iterator[Seats]
                     yield dict(seats)
 
 
-def fills(ways: Sequence[Seats], people: dict[str, frozenset[str]]) -> bool:
+def fills(ways: Sequence[Seats], people: Mapping[str, frozenset[str]]) -> bool:
     """Whether these people, each with the roles that count for them, can take every seat of one of the ways."""
-    return any(_all_seated(seats, people) for seats in ways)
+    return any(sum(seats.values()) <= len(people) and not unfilled(seats, people) for seats in ways)
 
 
-def _all_seated(seats: Seats, people: dict[str, frozenset[str]]) -> bool:
-    """Whether every seat can be given to another person: augmenting paths between people and kinds of seats.
+def unfilled(seats: Seats, people: Mapping[str, frozenset[str]]) -> Seats:
+    """The seats that stay empty when as many people as can be are seated: augmenting paths between people and kinds of seats.
 
     Everybody is seated in turn. Where all the seats that would do are taken, one who sits there moves to another kind of
     seat, if that frees one. A set of people that can be seated so is as large as any (Berge's theorem).
     """
-    wanted = sum(seats.values())
-    if wanted > len(people):
-        return False
     sitting: dict[People, list[str]] = {kind: [] for kind in seats}
 
     def seat(person: str, tried: set[People]) -> bool:
@@ -268,4 +265,9 @@ def _all_seated(seats: Seats, people: dict[str, frozenset[str]]) -> bool:
                     return True
         return False
 
-    return sum(seat(person, set()) for person in people) >= wanted
+    empty = sum(seats.values())
+    for person in people:
+        if empty == 0:
+            break
+        empty -= seat(person, set())
+    return {kind: count - len(sitting[kind]) for kind, count in seats.items() if len(sitting[kind]) < count}

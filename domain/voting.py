@@ -53,9 +53,8 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
 
 
 def settle(world: World, action: Action) -> Action:
-    """Decide a new action that needs nobody's approval, then count the votes that came before it."""
-    if action.requirement.tree is None:
-        action = deciding.decide(world, action)
+    """Decide a new action, as nobody may need to approve it or nobody can, then count the votes that came before it."""
+    action = deciding.decide(world, action)
     answer: Receipt | Refusal
     for message in sorted(world.parked.pop(action.id, ()), key=lambda parked: (parked.issued_at, parked.jti)):
         match message.body:

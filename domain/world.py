@@ -65,6 +65,7 @@ class Action:
     votes_reject: int = 0
     votes_abstain: int = 0
     quorum_satisfied: bool = False
+    unreachable: bool = False
     decided_at: datetime | None = None
     next_attempt_at: datetime | None = None
     executed_by: str | None = None

@@ -53,6 +53,8 @@ def _list_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
     target = f"{row['target_tenant_type'] or ''} {row['target_tenant_id'] or ''}".strip()
     votes = (str(row["votes_approve"]), str(row["votes_reject"]))
     status = coloured(row["status"])
+    if row["unreachable"]:
+        status.append(", unreachable")
     return (str(row["id"]), row["action_type"], target, status, *votes, row["created_by"], when(row["expires_at"]))
 
 
@@ -108,6 +110,8 @@ def print_action(action: dict[str, Any]) -> None:
 
 
 def _waits_for(action: dict[str, Any]) -> str | None:
+    if action["unreachable"] and action["status"] in OPEN:
+        return "somebody to change their vote: no approval is in reach, even if everybody left approved (see its trail)"
     if action["status"] == Status.APPROVED and action["next_attempt_at"] is None:
         return f"`ops-approval execute` by one of {' or '.join(sorted(EXECUTOR_ROLES))}, until {when(action['due_at'])} UTC"
     return None
@@ -147,6 +151,8 @@ def event_json(event: Event) -> dict[str, Any]:
 def _event_row(event: Event) -> tuple[str | Text, ...]:
     names = ("vote", "comment", "reason", "role", "attempt", "policy_name")
     told = ", ".join(f"{name} {event.data[name]}" for name in names if event.data.get(name) is not None)
+    if lacking := event.data.get("missing"):
+        told += f"{', ' if told else ''}missing {' and '.join(lacking)}"
     return when(event.at), coloured(event.event.value), event.actor, told
 
 
