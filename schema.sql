@@ -61,8 +61,8 @@ create table people (
 -- A personal key belongs to somebody whom the directory has told of.
 alter table keys add constraint key_of_somebody_known foreign key (person_id) references people;
 
--- What people may do, and when: a role they hold, or the right to act for somebody (which nothing gives yet). A grant that ends keeps its row, so
--- that a decision can be looked at again with the roles of its time.
+-- What people may do, and when: a role they hold, or the right to act for somebody. A grant that ends keeps its
+-- row, so that a decision can be looked at again with the roles of its time.
 create table grants (
     id          bigint generated always as identity primary key,
     person_id   text not null references people,
@@ -75,6 +75,7 @@ create table grants (
 );
 create index grants_of_person on grants (person_id);
 create index holders_of_role on grants (role);
+create index delegates_of_person on grants (acts_for) where acts_for is not null;
 
 
 -- Versions of what people define: policies and action types. Append-only; the newest version of a name is in force, and an
@@ -274,6 +275,8 @@ create table votes (
     comment       text,
     -- The roles that the person held when voting and that the key may speak for.
     roles         text[] not null,
+    -- Whom the person could act for when voting, by name, each with their roles that the key may speak for.
+    acts_for      jsonb not null check (jsonb_typeof(acts_for) = 'object'),
     -- When the person voted; the latest counts, in whatever order the messages came.
     cast_at       timestamptz not null,
     issuer        text not null,

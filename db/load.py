@@ -198,7 +198,7 @@ def _action_id(item: Input) -> UUID | None:
 
 
 def _load_grants(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
-    """Everything held by whoever the inputs name, and by everybody whose approval may be needed.
+    """Everything held by whoever the inputs name, by everybody whose approval may be needed, and by whom they may act for.
 
     A new snapshot of the directory is compared with all of it.
     """
@@ -213,18 +213,24 @@ def _load_grants(conn: Connection, world: World, inputs: Sequence[Input]) -> Non
         with electors as (
             select person_id from grants where role = any(%(roles)s) and coalesce(ends_at > %(now)s, true)
             union select unnest(%(named)s::text[])
+        ), concerned as (
+            select person_id from electors
+            union select acts_for from grants join electors using (person_id)
+                   where acts_for is not null and coalesce(ends_at > %(now)s, true)
         )
         select * from grants
-         where role is not null and coalesce(ends_at > %(now)s, true)
-           and (%(everybody)s or person_id in (select person_id from electors))
+         where coalesce(ends_at > %(now)s, true)
+           and (%(everybody)s or person_id in (select person_id from concerned))
         """,
         {"roles": roles, "named": sorted(named), "everybody": everybody, "now": world.now},
     ).fetchall()
+    grants = [rows.grant(row) for row in found]
+    concerned = named.union(*({grant.person, grant.acts_for or grant.person} for grant in grants))
     here = conn.execute(
         "select id from people where snapshot = %s and (%s or id = any(%s))",
-        [world.snapshot, everybody, sorted(named.union(row["person_id"] for row in found))],
+        [world.snapshot, everybody, sorted(concerned)],
     ).fetchall()
-    world.directory = Directory.of((rows.grant(row) for row in found), (row["id"] for row in here))
+    world.directory = Directory.of(grants, (row["id"] for row in here))
 
 
 def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:

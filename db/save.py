@@ -66,8 +66,8 @@ _ACTIONS = """
 _VOTES = """
     insert into votes select * from jsonb_populate_recordset(null::votes, %s)
     on conflict (action_id, person_id) do update set
-        (choice, comment, roles, cast_at, issuer, jti, kid, content_hash, metadata, recorded_at)
-        = (excluded.choice, excluded.comment, excluded.roles, excluded.cast_at, excluded.issuer, excluded.jti, excluded.kid,
+        (choice, comment, roles, acts_for, cast_at, issuer, jti, kid, content_hash, metadata, recorded_at)
+        = (excluded.choice, excluded.comment, excluded.roles, excluded.acts_for, excluded.cast_at, excluded.issuer, excluded.jti, excluded.kid,
            excluded.content_hash, excluded.metadata, excluded.recorded_at)
 """
 
@@ -91,11 +91,11 @@ _PEOPLE = """
 _GRANTS_ENDED = """
     update grants g set ends_at = greatest(clock_timestamp(), g.starts_at)
       from jsonb_populate_recordset(null::grants, %s) as ended
-     where (g.person_id, g.role, g.starts_at) = (ended.person_id, ended.role, ended.starts_at)
-       and g.ends_at is not distinct from ended.ends_at
+     where (g.person_id, g.starts_at) = (ended.person_id, ended.starts_at)
+       and (g.role, g.acts_for, g.ends_at) is not distinct from (ended.role, ended.acts_for, ended.ends_at)
 """
 
 _GRANTS_ADDED = """
-    insert into grants (person_id, role, starts_at, ends_at)
-    select person_id, role, starts_at, ends_at from jsonb_populate_recordset(null::grants, %s)
+    insert into grants (person_id, role, acts_for, starts_at, ends_at)
+    select person_id, role, acts_for, starts_at, ends_at from jsonb_populate_recordset(null::grants, %s)
 """

@@ -16,9 +16,9 @@ def enforce(world: World, action: Action) -> Action:
     """
     while action.status in OPEN and action.expires_at <= world.now:
         if action.steps_reached < len(action.requirement.escalation):
-            action = deciding.decide(
-                world, deciding.escalate(world, action, action.expires_at, deciding.DEADLINE_PASSED)
-            )
+            deadline = action.expires_at
+            action = deciding.escalate(world, action, deadline, deciding.DEADLINE_PASSED)
+            action = deciding.decide(world, action, deadline)
         else:
             data = {"was": action.status, "deadline": timestamp(action.expires_at)}
             action = world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)

@@ -6,7 +6,7 @@ its children, filled by different people. One person fills one seat. The spec's 
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from itertools import combinations, product
@@ -235,39 +235,3 @@ def seatings(tree: Tree, directory: Directory, now: datetime) -> Iterator[Seats]
                     for part in parts:
                         seats.update(part)
                     yield dict(seats)
-
-
-def fills(ways: Sequence[Seats], people: Mapping[str, frozenset[str]]) -> bool:
-    """Whether these people, each with the roles that count for them, can take every seat of one of the ways."""
-    return any(sum(seats.values()) <= len(people) and not unfilled(seats, people) for seats in ways)
-
-
-def unfilled(seats: Seats, people: Mapping[str, frozenset[str]]) -> Seats:
-    """The seats that stay empty when as many people as can be are seated: augmenting paths between people and kinds of seats.
-
-    Everybody is seated in turn. Where all the seats that would do are taken, one who sits there moves to another kind of
-    seat, if that frees one. A set of people that can be seated so is as large as any (Berge's theorem).
-    """
-    sitting: dict[People, list[str]] = {kind: [] for kind in seats}
-
-    def seat(person: str, tried: set[People]) -> bool:
-        for kind, count in seats.items():
-            if kind in tried or not kind.include(person, people[person]):
-                continue
-            tried.add(kind)
-            if len(sitting[kind]) < count:
-                sitting[kind].append(person)
-                return True
-            for other in sitting[kind]:
-                if seat(other, tried):
-                    sitting[kind].remove(other)
-                    sitting[kind].append(person)
-                    return True
-        return False
-
-    empty = sum(seats.values())
-    for person in people:
-        if empty == 0:
-            break
-        empty -= seat(person, set())
-    return {kind: count - len(sitting[kind]) for kind, count in seats.items() if len(sitting[kind]) < count}

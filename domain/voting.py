@@ -10,6 +10,7 @@ from domain.messages import CastVote, Message, Outcome, Receipt
 from domain.quorum import Choice
 from domain.quorum_tree import ANY_ROLE
 from domain.refusals import Code, Refusal
+from domain.seating import Voice
 from domain.trail import EventName, timestamp
 from domain.world import Action, Vote, World
 
@@ -36,10 +37,10 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
         world.parked.setdefault(body.action_id, []).append(message)
         return Receipt(Outcome.PARKED, "The vote waits for its action to be created.", action_id=body.action_id)
     action = deadlines.enforce(world, action)
-    roles = _usable_roles(world, message, body)
-    if (refusal := _refusal(world, action, message, body, roles)) is not None:
+    voice = _voice(world, message, body.voter_id)
+    if (refusal := _refusal(world, action, message, body, voice)) is not None:
         return refusal
-    cast = _vote(world, message, body, roles)
+    cast = _vote(world, message, body, voice)
     previous = world.votes.get(action.id, {}).get(body.voter_id)
     if previous is not None and (previous.cast_at, previous.jti) >= (cast.cast_at, cast.jti):
         return Refusal(Code.SUPERSEDED)
@@ -72,32 +73,40 @@ def settle(world: World, action: Action) -> Action:
     return world.actions[action.id]
 
 
-def _usable_roles(world: World, message: Message, body: CastVote) -> frozenset[str]:
-    """The voter's roles that the key may speak for; `ANY_ROLE` beside them if the key is not bound to roles at all."""
-    held = world.directory.roles_of(body.voter_id, world.now)
-    usable = frozenset(role for role in held if Scope.allows(message.scope.roles, role))
-    present = world.directory.has(body.voter_id, world.now)
-    return usable | {ANY_ROLE} if present and ANY_ROLE in message.scope.roles else usable
+def _voice(world: World, message: Message, voter: str) -> Voice:
+    """The voter, and whom they may act for now, each with the roles held that the key may speak for.
+
+    `ANY_ROLE` is beside them if the key is not bound to roles at all.
+    """
+    directory, now, allowed = world.directory, world.now, message.scope.roles
+    voice: dict[str, frozenset[str]] = {}
+    for person in (voter, *sorted(directory.delegators(voter, now))):
+        usable = frozenset(role for role in directory.roles_of(person, now) if Scope.allows(allowed, role))
+        speaks_for_any = ANY_ROLE in allowed and directory.has(person, now)
+        voice[person] = usable | {ANY_ROLE} if speaks_for_any else usable
+    return voice
 
 
-def _refusal(world: World, action: Action, message: Message, body: CastVote, roles: frozenset[str]) -> Refusal | None:
+def _refusal(world: World, action: Action, message: Message, body: CastVote, voice: Voice) -> Refusal | None:
     """Why this vote may not count, if it may not; the first reason of several, the most telling first."""
-    requirement = action.live_requirement
-    held = world.directory.roles_of(body.voter_id, world.now)
     if not Scope.allows(message.scope.action_types, action.action_type):
         return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
     if action.status not in OPEN:
         return Refusal(Code.ACTION_CLOSED, f"It is {action.status}.")
-    if requirement.excludes(body.voter_id):
-        return Refusal(Code.SEPARATION_OF_DUTIES, f"That is {body.voter_id!r} here.")
+    electorate = action.live_requirement.electorate(world.directory, world.now)
+    if (name := electorate.kept_out_by(body.voter_id)) is not None:
+        acting = "" if name == body.voter_id else f", and {body.voter_id!r} may act for them"
+        return Refusal(Code.SEPARATION_OF_DUTIES, f"That is {name!r} here{acting}.")
+    held = frozenset().union(*(world.directory.roles_of(person, world.now) for person in voice))
     if claimed := set(body.voter_roles) - held:
-        return Refusal(Code.ROLE_NOT_HELD, f"{body.voter_id!r} does not hold {', '.join(sorted(claimed))}.")
-    if not requirement.seats_for(body.voter_id, roles):
-        vetoing = requirement.veto_of(body.voter_id, roles)
-        if vetoing is None:
-            return Refusal(Code.NOT_ELIGIBLE, _WHO_MAY)
-        if body.vote is Choice.APPROVE:
-            return Refusal(Code.NOT_ELIGIBLE, f"With {vetoing} they may reject, abstain or withdraw, and not approve.")
+        roles = ", ".join(sorted(claimed))
+        return Refusal(Code.ROLE_NOT_HELD, f"Neither {body.voter_id!r} nor anybody they act for holds {roles}.")
+    heard = electorate.heard({body.voter_id: voice}).get(body.voter_id, {})
+    if not heard:
+        return Refusal(Code.NOT_ELIGIBLE, _WHO_MAY)
+    if body.vote is Choice.APPROVE and not any(electorate.seats(*spoken_for) for spoken_for in heard.items()):
+        vetoing = electorate.veto_of(frozenset().union(*heard.values()))
+        return Refusal(Code.NOT_ELIGIBLE, f"With {vetoing} they may reject, abstain or withdraw, and not approve.")
     if body.content_hash is not None and body.content_hash != action.content_hash.hex():
         return Refusal(Code.CONTENT_HASH_MISMATCH)
     if body.cast_at is not None and body.cast_at > message.issued_at:
@@ -105,13 +114,14 @@ def _refusal(world: World, action: Action, message: Message, body: CastVote, rol
     return None
 
 
-def _vote(world: World, message: Message, body: CastVote, roles: frozenset[str]) -> Vote:
+def _vote(world: World, message: Message, body: CastVote, voice: Voice) -> Vote:
     return Vote(
         action_id=body.action_id,
         person_id=body.voter_id,
         choice=body.vote,
         comment=body.comment,
-        roles=tuple(sorted(roles)),
+        roles=tuple(sorted(voice[body.voter_id])),
+        acts_for={person: sorted(roles) for person, roles in voice.items() if roles and person != body.voter_id},
         cast_at=body.cast_at or message.issued_at,
         issuer=message.issuer,
         jti=message.jti,
@@ -127,6 +137,7 @@ def _voted(cast: Vote) -> dict[str, Any]:
         "vote": cast.choice,
         "comment": cast.comment,
         "roles": list(cast.roles),
+        "acts_for": cast.acts_for,
         "cast_at": timestamp(cast.cast_at),
         "issuer": cast.issuer,
         "jti": cast.jti,

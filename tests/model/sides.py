@@ -191,5 +191,8 @@ class Sides:
         for row in conn.execute("select * from events order by action_id, seq").fetchall():
             events[row["action_id"]].append(rows.event(row))
         assert events == self.events
-        held = {row["id"]: set(row["roles"]) for row in read.list_people(conn)}
-        assert held == {person: world.directory.roles_of(person, world.now) for person in world.directory.people}
+        directory, now = world.directory, world.now
+        held = {row["id"]: (frozenset(row["roles"]), frozenset(row["acts_for"])) for row in read.list_people(conn)}
+        assert held == {
+            person: (directory.roles_of(person, now), directory.delegators(person, now)) for person in directory.people
+        }

@@ -49,8 +49,7 @@ class Stories(RuleBasedStateMachine):
         self.held: list[str] = []
         self.tokens = [0]
         self.snapshot = 1
-        people = [{"id": person, "grants": [{"role": role} for role in roles]} for person, roles in words.ROLES.items()]
-        self.say("directory", "SyncDirectory", {"snapshot": 1, "people": people}, {})
+        self.tell_directory(list(words.ROLES), words.BEGUN_ACTING, {})
 
     def teardown(self) -> None:
         self.deliver()
@@ -76,6 +75,15 @@ class Stories(RuleBasedStateMachine):
         self.held.append(key.sign_payload(canonical(payload)))
         if not hold:
             self.deliver()
+
+    def tell_directory(self, people: list[str], acting: dict[str, list[str]], bounds: dict[str, str]) -> None:
+        """A snapshot of these people; the grants of the first have bounds."""
+        told = []
+        for person in people:
+            grants: list[dict[str, str]] = [{"role": role} for role in words.ROLES[person]]
+            grants += [{"acts_for": delegator} for delegator in acting.get(person, ()) if delegator in people]
+            told.append({"id": person, "grants": [grant | (bounds if person == people[0] else {}) for grant in grants]})
+        self.say("directory", "SyncDirectory", {"snapshot": self.snapshot, "people": told}, {})
 
     def deliver(self) -> None:
         """Apply what was held back, in one batch."""
@@ -162,23 +170,17 @@ class Stories(RuleBasedStateMachine):
     @rule(
         people=st.lists(st.sampled_from(list(words.ROLES)), min_size=5, unique=True),
         step=st.integers(-1, 2),
+        acting=words.ACTING,
         ends=words.ENDS,
     )
-    def sync_directory(self, people: list[str], step: int, ends: int | None) -> None:
+    def sync_directory(self, people: list[str], step: int, acting: dict[str, list[str]], ends: int | None) -> None:
         """A snapshot of these people; the grants of the first end after a while, or begin then."""
         self.snapshot = max(1, self.snapshot + step)
         bounds: dict[str, str] = {}
         if ends is not None:
             name = "ends_at" if ends > 0 else "starts_at"
             bounds[name] = timestamp(self.sides.now + timedelta(seconds=abs(ends)))
-        told = [
-            {
-                "id": person,
-                "grants": [{"role": role} | (bounds if person == people[0] else {}) for role in words.ROLES[person]],
-            }
-            for person in people
-        ]
-        self.say("directory", "SyncDirectory", {"snapshot": self.snapshot, "people": told}, {}, hold=False)
+        self.tell_directory(people, acting, bounds)
 
     @rule(which=words.TARGETS, outcomes=st.lists(words.OUTCOMES, min_size=1, max_size=6))
     def go_on(self, which: UUID, outcomes: list[Outcome]) -> None:

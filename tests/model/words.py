@@ -32,6 +32,11 @@ ROLES = {
     "a2": ["ops_admin"],
     "viewer": ["merchant_admin"],
 }
+BEGUN_ACTING = {"viewer": ["f1", "f2"], "a2": ["cfo"]}
+ACTING = st.sampled_from(
+    [{}, BEGUN_ACTING, {"viewer": ["f1"], "a1": ["f1"]}, {"f2": ["f3"], "f3": ["cfo"]}, {"f1": ["viewer"]}]
+)
+"""Who may act for whom."""
 PEOPLE = st.sampled_from([*ROLES, "stranger"])
 KEY_NAMES = ["k1", "k2", "k3"]
 BEGUN = KEY_NAMES[:2]
@@ -57,7 +62,7 @@ AGO = st.sampled_from([None, None, 2, 5, 90, -40])
 SEEN = st.sampled_from([None, None, None, "right", "wrong"])
 ENDS = st.sampled_from([None, None, 10, 600, -600])
 EVERYBODY = ["f1", "f2", "f3", "cfo", "a1", "a2"]
-VOTERS = st.sampled_from([["f1", "f2"], ["f1", "a1"], EVERYBODY])
+VOTERS = st.sampled_from([["f1", "f2"], ["f1", "a1"], ["viewer", "a2"], EVERYBODY])
 HOLD = st.booleans()
 LATE = st.sampled_from([False, False, False, True])
 ENVELOPES = st.sampled_from(

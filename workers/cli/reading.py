@@ -103,7 +103,8 @@ def print_action(action: dict[str, Any]) -> None:
     for vote in action["votes"]:
         comment = f": {vote['comment']}" if vote["comment"] else ""
         lost = " (does not count: its key is revoked)" if vote["key_compromised"] else ""
-        out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']} {vote['vote']}{lost}{comment}"))
+        acting = f" (may act for {', '.join(vote['acts_for'])})" if vote["acts_for"] else ""
+        out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']}{acting} {vote['vote']}{lost}{comment}"))
     for attempt in action["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
         out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))
@@ -199,7 +200,7 @@ def _find_receipts(conn: Connection, name: str) -> list[dict[str, Any]]:
 
 
 def list_people(*, as_json: AsJson = False, data: Data = None) -> None:
-    """Everybody in the newest snapshot, with the roles they hold now."""
+    """Everybody in the newest snapshot, with the roles they hold and whom they may act for now."""
     with open_reader(data) as conn:
         found = read.list_people(conn)
     if as_json:
@@ -207,9 +208,8 @@ def list_people(*, as_json: AsJson = False, data: Data = None) -> None:
     elif not found:
         out.print("The directory is empty. Send it with `ops-approval directory sync FILE`.")
     else:
-        print_table(
-            ("person", "name", "roles"), ((row["id"], row["name"] or "", " ".join(row["roles"])) for row in found)
-        )
+        told = ((row["id"], row["name"] or "", " ".join(row["roles"]), " ".join(row["acts_for"])) for row in found)
+        print_table(("person", "name", "roles", "acts for"), told)
 
 
 def list_holders(
@@ -218,7 +218,7 @@ def list_holders(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Who holds a role now."""
+    """Who holds a role now, and who may act for them."""
     with open_reader(data) as conn:
         found = read.list_holders(conn, role)
     if as_json:
@@ -226,5 +226,6 @@ def list_holders(
     elif not found:
         out.print(f"Nobody holds {shown(role)}.")
     else:
-        columns = ("person", "since (UTC)", "until (UTC)")
-        print_table(columns, ((row["id"], when(row["starts_at"]), when(row["ends_at"])) for row in found))
+        columns = ("person", "acts for", "since (UTC)", "until (UTC)")
+        told = ((row["id"], row["acts_for"] or "", when(row["starts_at"]), when(row["ends_at"])) for row in found)
+        print_table(columns, told)
