@@ -290,8 +290,8 @@ create table votes (
 );
 create index votes_of_person on votes (person_id, recorded_at desc);
 
--- Four eyes, even if the code forgot: who created an action, or caused it to be, does not vote on it. And a vote that was
--- decided on stays what it was.
+-- Four eyes, even if the code forgot: whom the requirement keeps out of an action, in whatever case the name is written, does
+-- not vote on it. And a vote that was decided on stays what it was.
 create function guard_vote() returns trigger language plpgsql as $$
 begin
     if exists (select from ops_approval.actions a
@@ -299,8 +299,9 @@ begin
         raise exception 'the action was decided already' using errcode = 'check_violation';
     end if;
     if exists (select from ops_approval.actions a
-               where a.id = new.action_id and new.person_id in (a.created_by, a.triggered_by, a.target_tenant_id)) then
-        raise exception 'who created, triggered or is the target of an action does not vote on it'
+               cross join jsonb_array_elements_text(a.requirement -> 'excluded') as excluded(name)
+               where a.id = new.action_id and lower(excluded.name) = lower(new.person_id)) then
+        raise exception 'whom separation of duties keeps out of an action does not vote on it'
             using errcode = 'check_violation';
     end if;
     return new;

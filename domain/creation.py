@@ -141,6 +141,21 @@ def _requirement(world: World, rules: Rules, terms: Terms, excluded: set[str]) -
     )
 
 
+def _kept_out(rules: Rules, body: CreateAction, target: str | None, caused_by: Action | None) -> set[str]:
+    """Separation of duties: the target, and who asked for it unless the policy lets them approve.
+
+    Where another action led to this one, nobody with a part in either votes, whatever the policy allows: who asked for
+    something does not say what became of it.
+    """
+    names = {target}
+    if caused_by is not None:
+        names |= {caused_by.created_by, caused_by.triggered_by, caused_by.target_tenant_id}
+        names |= {*caused_by.requirement.excluded}
+    if caused_by is not None or not rules.allow_self_approval:
+        names |= {body.created_by, body.triggered_by}
+    return {name for name in names if name is not None}
+
+
 def _action(
     world: World,
     issuer: str,
@@ -154,9 +169,6 @@ def _action(
 ) -> Action:
     rules = chosen.definition.policy
     terms = rules.terms(body.required_quorum, body.required_ratio, body.timeout_seconds)
-    excluded = {name for name in (body.created_by, body.triggered_by, target[1]) if name is not None}
-    if caused_by is not None:  # who asked for something does not say what became of it either
-        excluded |= set(caused_by.requirement.excluded)
     frozen: dict[str, Any] = {
         "id": action_id,
         "issuer": issuer,
@@ -172,7 +184,7 @@ def _action(
         "triggered_by": body.triggered_by,
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
-        "requirement": _requirement(world, rules, terms, excluded),
+        "requirement": _requirement(world, rules, terms, _kept_out(rules, body, target[1], caused_by)),
         "required_quorum": terms.required_quorum,
         "required_ratio": terms.required_ratio,
         "timeout_seconds": terms.timeout_seconds,

@@ -38,6 +38,7 @@ class Rules(BaseModel):
 
     `auto_execute` None means the policy is silent and the message's own wish counts. `execute_within_seconds` is how long
     an approval is good for when nobody asks for the execution. Who holds one of `veto_roles` rejects alone.
+    `allow_self_approval` lets who created or triggered an action vote on it like others; its target never does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class Rules(BaseModel):
     timeout_seconds: Seconds = DAY_SECONDS
     escalation_role: RoleName | None = None
     veto_roles: VetoRoles = ()
+    allow_self_approval: Annotated[bool, Field(strict=True)] = False
     auto_execute: Annotated[bool, Field(strict=True)] | None = None
     execute_within_seconds: Seconds = DAY_SECONDS
 

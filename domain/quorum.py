@@ -40,7 +40,7 @@ VetoRoles = Annotated[tuple[RoleName, ...], Field(max_length=20)]
 class Requirement(Frozen):
     """What an action's approval takes. `tree` None means nobody's: it is approved at creation, by an explicit policy.
 
-    `excluded` are the people kept out by separation of duties: the creator, whoever triggered it, and the target.
+    `excluded` are the people kept out by separation of duties: the target, and mostly the creator and whoever triggered it.
     Who holds one of `veto_roles` rejects alone, with or without a seat.
     `steps_reached` is how many escalation steps are open; everything else is frozen when the action is created.
     """

@@ -78,7 +78,9 @@ def print_action(action: dict[str, Any]) -> None:
     """An action for people."""
     out.print(f"{action['action_type']} ", style="bold", end="")
     out.print(coloured(action["status"]))
-    must_agree = quorum_tree.in_words(Requirement.model_validate(action["requirement"]).tree)
+    requirement = Requirement.model_validate(action["requirement"])
+    must_agree = quorum_tree.in_words(requirement.tree)
+    kept_out = ", ".join(requirement.excluded)
     facts = {
         "id": action["id"],
         "params": json.dumps(action["params"], ensure_ascii=False),
@@ -87,8 +89,8 @@ def print_action(action: dict[str, Any]) -> None:
         "asked for": f"by {action['created_by']} through {action['origin']}, {when(action['created_at'])} UTC",
         "policy": f"{action['policy_name']} (version {action['policy_version']})",
         "must agree": f"{must_agree}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
-        "may veto": ", ".join(action["requirement"]["veto_roles"]),
-        "may not": ", ".join(action["requirement"]["excluded"]) + " (asked for it, or is its target)",
+        "may veto": ", ".join(requirement.veto_roles),
+        "may not": f"{kept_out} (asked for it, or is its target)" if kept_out else None,
         "waits for": _waits_for(action),
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
         "content": action["content_hash"],
