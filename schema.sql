@@ -68,8 +68,8 @@ create table people (
 -- A personal key belongs to somebody whom the directory has told of.
 alter table keys add constraint key_of_somebody_known foreign key (person_id) references people;
 
--- What people may do, and when: a role they hold, or the right to act for somebody (which nothing gives yet). A grant that ends keeps its row, so
--- that a decision can be looked at again with the roles of its time.
+-- What people may do, and when: a role they hold, or the right to act for somebody. A grant that ends keeps its
+-- row, so that a decision can be looked at again with the roles of its time.
 create table grants (
     id          bigint generated always as identity primary key,
     person_id   text not null references people,
@@ -82,6 +82,7 @@ create table grants (
 );
 create index grants_of_person on grants (person_id);
 create index holders_of_role on grants (role);
+create index delegates_of_person on grants (acts_for) where acts_for is not null;
 
 
 -- Versions of what people define: policies and action types. Append-only; the newest version of a name is in force, unless it
@@ -174,6 +175,9 @@ create table actions (
     votes_reject            integer not null default 0,
     votes_abstain           integer not null default 0,
     quorum_satisfied        boolean not null default false,
+    -- Whether no approval is in reach: not even if everybody left approved, and no escalation step is left to begin. It may
+    -- be again when people change their votes or roles; when that was last looked at, it was not.
+    unreachable             boolean not null default false,
     decided_at              timestamptz,
     -- When the next attempt may start, or the service be asked what became of the last one; null until execution was asked
     -- for, by a person or by auto_execute, and when nothing more is done by itself.
@@ -329,6 +333,8 @@ create table votes (
     comment       text,
     -- The roles that the person held when voting and that the key may speak for.
     roles         text[] not null,
+    -- Whom the person could act for when voting, by name, each with their roles that the key may speak for.
+    acts_for      jsonb not null check (jsonb_typeof(acts_for) = 'object'),
     -- When the person voted; the latest counts, in whatever order the messages came.
     cast_at       timestamptz not null,
     issuer        text not null,
@@ -342,8 +348,8 @@ create table votes (
 );
 create index votes_of_person on votes (person_id, recorded_at desc);
 
--- Four eyes, even if the code forgot: who created an action, or caused it to be, does not vote on it. And a vote that was
--- decided on stays what it was.
+-- Four eyes, even if the code forgot: whom the requirement keeps out of an action, in whatever case the name is written, does
+-- not vote on it. And a vote that was decided on stays what it was.
 create function guard_vote() returns trigger language plpgsql as $$
 begin
     if exists (select from ops_approval.actions a
@@ -351,8 +357,9 @@ begin
         raise exception 'the action was decided already' using errcode = 'check_violation';
     end if;
     if exists (select from ops_approval.actions a
-               where a.id = new.action_id and new.person_id in (a.created_by, a.triggered_by, a.target_tenant_id)) then
-        raise exception 'who created, triggered or is the target of an action does not vote on it'
+               cross join jsonb_array_elements_text(a.requirement -> 'excluded') as excluded(name)
+               where a.id = new.action_id and lower(excluded.name) = lower(new.person_id)) then
+        raise exception 'whom separation of duties keeps out of an action does not vote on it'
             using errcode = 'check_violation';
     end if;
     return new;

@@ -25,9 +25,9 @@ def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
                a.votes_approve, a.votes_reject, a.votes_abstain,
                a.votes_approve + a.votes_reject + a.votes_abstain as votes_total,
                coalesce(round(a.votes_approve::numeric / nullif(a.votes_approve + a.votes_reject, 0), 4), 0) as approval_ratio,
-               a.quorum_satisfied,
+               a.quorum_satisfied, a.unreachable,
                coalesce((select jsonb_agg(jsonb_build_object('voter_id', v.person_id, 'vote', v.choice, 'comment', v.comment,
-                                                             'roles', v.roles, 'cast_at', v.cast_at,
+                                                             'roles', v.roles, 'acts_for', v.acts_for, 'cast_at', v.cast_at,
                                                              'key_compromised', k.revoked_why is not distinct from 'compromised')
                                           order by v.recorded_at)
                            from votes v join keys k using (kid) where v.action_id = a.id), '[]') as votes,
@@ -49,7 +49,7 @@ def list_actions(conn: Connection, statuses: Collection[Status], limit: int, off
     return conn.execute(
         """
         select id, action_type, target_tenant_type, target_tenant_id, status, risk_level, votes_approve, votes_reject,
-               quorum_satisfied, created_by, created_at, expires_at
+               quorum_satisfied, unreachable, created_by, created_at, expires_at
           from actions where status = any(%s)
          order by status = 'outcome_unknown' desc, created_at desc, id limit %s offset %s
         """,
@@ -103,11 +103,12 @@ def list_policies(conn: Connection, *, enabled_only: bool = False) -> list[Row]:
 
 
 def list_people(conn: Connection) -> list[Row]:
-    """Everybody in the newest snapshot of the directory, with the `roles` they hold now."""
+    """Everybody in the newest snapshot of the directory, with the `roles` they hold and whom they may act for now."""
     return conn.execute(
         """
         select p.id, p.name,
-               coalesce(array_agg(g.role order by g.role) filter (where g.role is not null), '{}') as roles
+               coalesce(array_agg(g.role order by g.role) filter (where g.role is not null), '{}') as roles,
+               coalesce(array_agg(g.acts_for order by g.acts_for) filter (where g.acts_for is not null), '{}') as acts_for
           from people p
           left join grants g on g.person_id = p.id and g.starts_at <= clock_timestamp()
                             and (g.ends_at is null or clock_timestamp() < g.ends_at)
@@ -118,14 +119,17 @@ def list_people(conn: Connection) -> list[Row]:
 
 
 def list_holders(conn: Connection, role: str) -> list[Row]:
-    """Who holds a role now: person, since when and until when."""
+    """Who holds a role now, and who may act for such a person (`acts_for`): since when and until when."""
     return conn.execute(
         """
-        select person_id as id, starts_at, ends_at from grants
-         where role = %s and starts_at <= clock_timestamp() and (ends_at is null or clock_timestamp() < ends_at)
-         order by person_id
+        with held as (
+            select * from grants where starts_at <= clock_timestamp() and (ends_at is null or clock_timestamp() < ends_at)
+        )
+        select person_id as id, acts_for, starts_at, ends_at from held
+         where role = %(role)s or acts_for in (select person_id from held where role = %(role)s)
+         order by acts_for is not null, person_id, acts_for
         """,
-        [role],
+        {"role": role},
     ).fetchall()
 
 

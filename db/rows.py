@@ -45,8 +45,8 @@ def attempt(row: Row) -> Attempt:
 
 
 def grant(row: Row) -> Grant:
-    """A row of grants that gives a role."""
-    return Grant(row["person_id"], row["role"], row["starts_at"], row["ends_at"])
+    """A row of grants."""
+    return Grant(row["person_id"], row["role"], row["starts_at"], row["ends_at"], row["acts_for"])
 
 
 def event(row: Row) -> Event:

@@ -68,11 +68,11 @@ _MESSAGES = """
 _ACTIONS = """
     insert into actions select * from jsonb_populate_recordset(null::actions, %s)
     on conflict (id) do update set
-        (status, steps_reached, votes_approve, votes_reject, votes_abstain, quorum_satisfied, decided_at, next_attempt_at,
-         executed_by, executed_at, result, error, last_token, attempts_before, event_seq, event_hash, updated_at, expires_at,
+        (status, steps_reached, votes_approve, votes_reject, votes_abstain, quorum_satisfied, unreachable, decided_at,
+         next_attempt_at, executed_by, executed_at, result, error, last_token, attempts_before, event_seq, event_hash, updated_at, expires_at,
          due_at)
         = (excluded.status, excluded.steps_reached, excluded.votes_approve, excluded.votes_reject, excluded.votes_abstain,
-           excluded.quorum_satisfied, excluded.decided_at, excluded.next_attempt_at, excluded.executed_by,
+           excluded.quorum_satisfied, excluded.unreachable, excluded.decided_at, excluded.next_attempt_at, excluded.executed_by,
            excluded.executed_at, excluded.result, excluded.error, excluded.last_token, excluded.attempts_before, excluded.event_seq,
            excluded.event_hash, excluded.updated_at, excluded.expires_at, excluded.due_at)
 """
@@ -80,8 +80,8 @@ _ACTIONS = """
 _VOTES = """
     insert into votes select * from jsonb_populate_recordset(null::votes, %s)
     on conflict (action_id, person_id) do update set
-        (choice, comment, roles, cast_at, issuer, jti, kid, content_hash, metadata, recorded_at)
-        = (excluded.choice, excluded.comment, excluded.roles, excluded.cast_at, excluded.issuer, excluded.jti, excluded.kid,
+        (choice, comment, roles, acts_for, cast_at, issuer, jti, kid, content_hash, metadata, recorded_at)
+        = (excluded.choice, excluded.comment, excluded.roles, excluded.acts_for, excluded.cast_at, excluded.issuer, excluded.jti, excluded.kid,
            excluded.content_hash, excluded.metadata, excluded.recorded_at)
 """
 
@@ -105,11 +105,11 @@ _PEOPLE = """
 _GRANTS_ENDED = """
     update grants g set ends_at = greatest(clock_timestamp(), g.starts_at)
       from jsonb_populate_recordset(null::grants, %s) as ended
-     where (g.person_id, g.role, g.starts_at) = (ended.person_id, ended.role, ended.starts_at)
-       and g.ends_at is not distinct from ended.ends_at
+     where (g.person_id, g.starts_at) = (ended.person_id, ended.starts_at)
+       and (g.role, g.acts_for, g.ends_at) is not distinct from (ended.role, ended.acts_for, ended.ends_at)
 """
 
 _GRANTS_ADDED = """
-    insert into grants (person_id, role, starts_at, ends_at)
-    select person_id, role, starts_at, ends_at from jsonb_populate_recordset(null::grants, %s)
+    insert into grants (person_id, role, acts_for, starts_at, ends_at)
+    select person_id, role, acts_for, starts_at, ends_at from jsonb_populate_recordset(null::grants, %s)
 """

@@ -158,6 +158,7 @@ def _requirement(world: World, rules: Rules, terms: Terms, excluded: set[str]) -
         tree=tree,
         required_ratio=terms.required_ratio,
         escalation=_not_easier(world, tree, terms.escalation) if terms.brought_forward else terms.escalation,
+        veto_roles=rules.veto_roles,
         excluded=tuple(sorted(excluded)),
         require_content_hash=rules.require_content_hash,
         require_personal_key=rules.require_personal_key,
@@ -170,6 +171,21 @@ def _not_easier(world: World, tree: Tree | None, steps: tuple[EscalationStep, ..
     return tuple(
         step.model_copy(update={"min_votes": None}) if (step.min_votes or fewest) < fewest else step for step in steps
     )
+
+
+def _kept_out(rules: Rules, body: CreateAction, target: str | None, caused_by: Action | None) -> set[str]:
+    """Separation of duties: the target, and who asked for it unless the policy lets them approve.
+
+    Where another action led to this one, nobody with a part in either votes, whatever the policy allows: who asked for
+    something does not say what became of it.
+    """
+    names = {target}
+    if caused_by is not None:
+        names |= {caused_by.created_by, caused_by.triggered_by, caused_by.target_tenant_id}
+        names |= {*caused_by.requirement.excluded}
+    if caused_by is not None or body.action_type in INTERNAL_TYPES or not rules.allow_self_approval:
+        names |= {body.created_by, body.triggered_by}
+    return {name for name in names if name is not None}
 
 
 def _action(
@@ -185,9 +201,6 @@ def _action(
 ) -> Action:
     rules = chosen.definition.policy
     terms = rules.terms(body.required_quorum, body.required_ratio, body.timeout_seconds)
-    excluded = {name for name in (body.created_by, body.triggered_by, target[1]) if name is not None}
-    if caused_by is not None:  # who asked for something does not say what became of it either
-        excluded |= set(caused_by.requirement.excluded)
     frozen: dict[str, Any] = {
         "id": action_id,
         "issuer": issuer,
@@ -203,7 +216,7 @@ def _action(
         "triggered_by": body.triggered_by,
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
-        "requirement": _requirement(world, rules, terms, excluded),
+        "requirement": _requirement(world, rules, terms, _kept_out(rules, body, target[1], caused_by)),
         "required_quorum": terms.required_quorum,
         "required_ratio": terms.required_ratio,
         "timeout_seconds": terms.timeout_seconds,

@@ -17,7 +17,9 @@ def enforce(world: World, action: Action) -> Action:
     """
     while action.status in OPEN and action.expires_at <= world.now:
         if action.steps_reached < len(action.requirement.escalation):
-            action = deciding.decide(world, _escalate(world, action))
+            deadline = action.expires_at
+            action = deciding.escalate(world, action, deadline, deciding.DEADLINE_PASSED)
+            action = deciding.decide(world, action, deadline)
         else:
             data = {"was": action.status, "deadline": timestamp(action.expires_at)}
             action = world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
@@ -35,18 +37,3 @@ def _lapse(world: World, action: Action) -> Action:
         return action
     data = {"was": action.status, "deadline": timestamp(deadline)}
     return world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
-
-
-def _escalate(world: World, action: Action) -> Action:
-    step = action.requirement.escalation[action.steps_reached]
-    deadline = action.expires_at + timedelta(seconds=step.timeout_seconds)
-    return world.note(
-        action,
-        EventName.ESCALATED,
-        ENGINE,
-        {"step": action.steps_reached + 1, "role": step.role, "deadline": timestamp(deadline)},
-        status=Status.ESCALATED,
-        steps_reached=action.steps_reached + 1,
-        expires_at=deadline,
-        due_at=deadline,
-    )

@@ -1,21 +1,30 @@
 """Deciding: what the votes on an action come to, at every vote, at every escalation, and again before anything happens."""
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain import quorum
 from domain.directory import Directory, Grant
 from domain.lifecycle import Status
 from domain.quorum import Choice, CountedVote, Decision, Verdict
-from domain.trail import Event, EventName
+from domain.trail import Event, EventName, timestamp
 from domain.world import ENGINE, Action, Vote, World
 
+DEADLINE_PASSED = "deadline_passed"
+OUT_OF_REACH = "out_of_reach"
+"""Why an escalation step began."""
 
-def decide(world: World, action: Action) -> Action:
-    """Bring the tally up to date and, if the votes decide, approve or reject the action."""
+
+def decide(world: World, action: Action, since: datetime | None = None) -> Action:
+    """Bring the tally up to date and, if the votes decide, approve or reject the action; escalate it if they no longer can.
+
+    `since` is the deadline that passed, where one did: what begins because of it begins then, whoever noticed when.
+    """
     decision = _decision(world, action)
-    action = world.tally(action, decision.tally)
+    still_unreachable = action.unreachable and bool(decision.out_of_reach)
+    action = world.tally(replace(action, unreachable=still_unreachable), decision.tally)
     match decision.verdict:
         case Verdict.APPROVED:
             return _approve(world, action, decision)
@@ -24,8 +33,36 @@ def decide(world: World, action: Action) -> Action:
             return world.note(
                 action, EventName.REJECTED, ENGINE, data, status=Status.REJECTED, decided_at=world.now, due_at=None
             )
+        case Verdict.PENDING if decision.out_of_reach:
+            return _out_of_reach(world, action, decision, since or world.now)
         case Verdict.PENDING:
             return action
+
+
+def _out_of_reach(world: World, action: Action, decision: Decision, since: datetime) -> Action:
+    """Nobody waits for what cannot come: the next step begins at once. With none left it is told, and the deadline decides."""
+    missing = list(decision.out_of_reach)
+    if action.steps_reached < len(action.requirement.escalation):
+        return decide(world, escalate(world, action, since, OUT_OF_REACH, missing=missing), since)
+    if action.unreachable:
+        return action
+    return world.note(action, EventName.UNREACHABLE, ENGINE, {"missing": missing}, unreachable=True)
+
+
+def escalate(world: World, action: Action, since: datetime, reason: str, **more: Any) -> Action:
+    """Open the next escalation step; its time runs from `since`."""
+    step = action.requirement.escalation[action.steps_reached]
+    deadline = since + timedelta(seconds=step.timeout_seconds)
+    return world.note(
+        action,
+        EventName.ESCALATED,
+        ENGINE,
+        {"step": action.steps_reached + 1, "role": step.role, "deadline": timestamp(deadline), "reason": reason} | more,
+        status=Status.ESCALATED,
+        steps_reached=action.steps_reached + 1,
+        expires_at=deadline,
+        due_at=deadline,
+    )
 
 
 def _approve(world: World, action: Action, decision: Decision) -> Action:
@@ -64,13 +101,22 @@ def decide_from_record(action: Action, decided: Event, pools: Iterable[Grant], c
 
     Of a voter without a role the snapshot does not say whether they were still here; they are taken to have been.
     """
-    counted = [vote for vote in decided.data["votes"] if vote["kid"] not in compromised]
-    votes = [CountedVote(vote["person"], Choice(vote["vote"]), frozenset(vote["roles"])) for vote in counted]
-    people = {vote["person"] for vote in counted}
-    held = [Grant(vote["person"], role, decided.at) for vote in counted for role in vote["roles_held"]]
-    others = [grant for grant in pools if grant.person not in people]
+    told = [vote for vote in decided.data["votes"] if vote["kid"] not in compromised]
+    votes = [
+        CountedVote(vote["person"], Choice(vote["vote"]), frozenset(vote["roles"]), _frozen(vote["acts_for"]))
+        for vote in told
+    ]
+    held = {person: roles for vote in told for person, roles in vote["acted_for"].items()}
+    held |= {vote["person"]: vote["roles_held"] for vote in told}
+    grants = [Grant(person, role, decided.at) for person, roles in held.items() for role in roles]
+    grants += [Grant(vote["person"], None, decided.at, None, person) for vote in told for person in vote["acted_for"]]
+    grants += [grant for grant in pools if grant.person not in held]
     requirement = action.requirement.model_copy(update={"steps_reached": decided.data["steps_reached"]})
-    return quorum.decide(requirement, votes, Directory.of([*held, *others], people), decided.at)
+    return quorum.decide(requirement, votes, Directory.of(grants, held), decided.at)
+
+
+def _frozen(roles: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
+    return {person: frozenset(held) for person, held in roles.items()}
 
 
 def _decision(world: World, action: Action) -> Decision:
@@ -88,9 +134,25 @@ def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]
         "approval_ratio": str(decision.tally.approval_ratio),
         "steps_reached": action.steps_reached,
         "votes": [
-            told(cast) | {"roles_held": sorted(world.directory.roles_of(cast.person_id, world.now))}
+            told(cast)
+            | {
+                "roles_held": sorted(world.directory.roles_of(cast.person_id, world.now)),
+                "acted_for": _acted_for(world, action, cast),
+            }
             for cast in standing(world.votes.get(action.id, {}).values())
         ],
+    }
+
+
+def _acted_for(world: World, action: Action, cast: Vote) -> dict[str, list[str]]:
+    """Whom the voter may act for now, with the roles these hold, but for those kept out because of somebody else again."""
+    directory, now = world.directory, world.now
+    electorate = action.live_requirement.electorate(directory, now)
+    people = (person for person in directory.delegators(cast.person_id, now) if directory.has(person, now))
+    return {
+        person: sorted(directory.roles_of(person, now))
+        for person in sorted(people)
+        if electorate.kept_out_by(person) in (None, person)
     }
 
 
@@ -101,4 +163,10 @@ def standing(votes: Iterable[Vote]) -> list[Vote]:
 
 def told(cast: Vote) -> dict[str, Any]:
     """A vote as the event of a decision tells it."""
-    return {"person": cast.person_id, "vote": cast.choice, "roles": list(cast.roles), "kid": cast.kid}
+    return {
+        "person": cast.person_id,
+        "vote": cast.choice,
+        "roles": list(cast.roles),
+        "acts_for": cast.acts_for,
+        "kid": cast.kid,
+    }

@@ -1,4 +1,4 @@
-"""Who holds which role, and since when: the engine's own view of the company's directory.
+"""Who holds which role or acts for whom, and since when: the engine's own view of the company's directory.
 
 Roles come from here and never from the message of the person who claims them.
 """
@@ -11,15 +11,19 @@ from functools import cached_property
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A role that a person holds from `starts_at` until just before `ends_at` (for ever when that is None)."""
+    """A role that a person holds, or the right to act for somebody, from `starts_at` until just before `ends_at`.
+
+    Exactly one of `role` and `acts_for` is there; `ends_at` None is for ever.
+    """
 
     person: str
-    role: str
+    role: str | None
     starts_at: datetime
     ends_at: datetime | None = None
+    acts_for: str | None = None
 
     def held_at(self, at: datetime) -> bool:
-        """Whether the role is held at this moment."""
+        """Whether it is held at this moment."""
         return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)
 
 
@@ -42,9 +46,23 @@ class Directory:
             index.setdefault(grant.person, []).append(grant)
         return index
 
+    @cached_property
+    def _by_role(self) -> dict[str, list[Grant]]:
+        index: dict[str, list[Grant]] = {}
+        for grant in self.grants:
+            if grant.role is not None:
+                index.setdefault(grant.role, []).append(grant)
+        return index
+
     def roles_of(self, person: str, at: datetime) -> frozenset[str]:
         """The roles a person holds at a moment; none for a stranger."""
-        return frozenset(grant.role for grant in self._by_person.get(person, ()) if grant.held_at(at))
+        held = (grant.role for grant in self._by_person.get(person, ()) if grant.held_at(at))
+        return frozenset(role for role in held if role is not None)
+
+    def delegators(self, person: str, at: datetime) -> frozenset[str]:
+        """Whom a person may act for at a moment; what these may do for others is not passed on."""
+        held = (grant.acts_for for grant in self._by_person.get(person, ()) if grant.held_at(at))
+        return frozenset(delegator for delegator in held if delegator is not None)
 
     def has(self, person: str, at: datetime) -> bool:
         """Whether the person works here: is in the newest snapshot, or holds a role at the moment."""
@@ -52,4 +70,4 @@ class Directory:
 
     def holders(self, role: str, at: datetime) -> frozenset[str]:
         """Everybody who holds a role at a moment, of those in this directory."""
-        return frozenset(grant.person for grant in self.grants if grant.role == role and grant.held_at(at))
+        return frozenset(grant.person for grant in self._by_role.get(role, ()) if grant.held_at(at))

@@ -137,11 +137,20 @@ class CancelAction(Body):
 
 
 class PersonGrant(Body):
-    """A role that the person holds; without bounds, from now on."""
+    """A role that the person holds, or somebody for whom they may act; exactly one of both. Without bounds, from now on."""
 
-    role: RoleName
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["role"]}, {"required": ["acts_for"]}]})
+
+    role: RoleName | None = None
+    acts_for: Name | None = None
     starts_at: Moment | None = None
     ends_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "PersonGrant":
+        if (self.role is None) == (self.acts_for is None):
+            raise ValueError("a grant gives either a role or the right to act for somebody")
+        return self
 
     @model_validator(mode="after")
     def _begins_before_it_ends(self) -> "PersonGrant":
@@ -151,11 +160,17 @@ class PersonGrant(Body):
 
 
 class Person(Body):
-    """Somebody who works here, with the roles they hold."""
+    """Somebody who works here, with the roles they hold and the people they may act for."""
 
     id: Name
     name: Text | None = None
     grants: Annotated[tuple[PersonGrant, ...], Field(max_length=100)] = ()
+
+    @model_validator(mode="after")
+    def _acts_for_others(self) -> "Person":
+        if any(grant.acts_for == self.id for grant in self.grants):
+            raise ValueError("nobody acts for themselves")
+        return self
 
 
 class SyncDirectory(Body):
@@ -168,6 +183,13 @@ class SyncDirectory(Body):
     def _everybody_once(self) -> "SyncDirectory":
         if len({person.id for person in self.people}) != len(self.people):
             raise ValueError("a person is in the snapshot twice")
+        return self
+
+    @model_validator(mode="after")
+    def _acts_for_somebody_here(self) -> "SyncDirectory":
+        here = {None, *(person.id for person in self.people)}
+        if any(grant.acts_for not in here for person in self.people for grant in person.grants):
+            raise ValueError("a grant is to act for somebody who is not in the snapshot")
         return self
 
 

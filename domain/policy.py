@@ -15,8 +15,8 @@ from domain.conditions import Finding
 from domain.definition import DAY_SECONDS, Definition, Kind, Seconds
 from domain.internal_types import INTERNAL_TYPES
 from domain.operators import ORDERINGS
-from domain.quorum import EscalationStep
-from domain.quorum_tree import RoleName, Tree
+from domain.quorum import EscalationStep, VetoRoles, pools
+from domain.quorum_tree import People, RoleName, Tree
 from domain.refusals import Code, Refusal
 
 FIELDS = frozenset(
@@ -43,7 +43,9 @@ class Rules(BaseModel):
 
     `auto_execute` None means the policy is silent and the message's own wish counts. `execute_within_seconds` is how long
     an approval is good for when nobody asks for the execution. `escalation` is a chain of steps, one after the other;
-    `escalation_role` is the spec's chain of one step, which lasts as long as the action's own deadline.
+    `escalation_role` is the spec's chain of one step, which lasts as long as the action's own deadline. Who holds one of
+    `veto_roles` rejects alone. `allow_self_approval` lets who created or triggered an action vote on it like others; its
+    target never does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +57,8 @@ class Rules(BaseModel):
     escalation: Annotated[tuple[EscalationStep, ...], Field(max_length=MOST_STEPS)] = ()
     require_content_hash: Annotated[bool, Field(strict=True)] = False
     require_personal_key: Annotated[bool, Field(strict=True)] = False
+    veto_roles: VetoRoles = ()
+    allow_self_approval: Annotated[bool, Field(strict=True)] = False
     auto_execute: Annotated[bool, Field(strict=True)] | None = None
     execute_within_seconds: Seconds = DAY_SECONDS
 
@@ -213,10 +217,11 @@ class Definitions:
         return defined | {name: Versioned(0, item) for name, item in INTERNAL_TYPES.items()}
 
     @cached_property
-    def pool_roles(self) -> frozenset[str]:
-        """Roles of which a policy asks for a percentage, and whose holders must therefore all be known."""
-        trees = (policy.definition.policy.tree for policy in self.policies_in_force)
-        return frozenset(role for tree in trees for role in quorum_tree.pool_roles(tree))
+    def pools(self) -> frozenset[People]:
+        """Whose approval a new action can need, whichever policy it falls under; all of them must be known."""
+        rules = [DEFAULT_POLICY.policy, *(policy.definition.policy for policy in self.policies_in_force)]
+        asked = [each.terms(None, None, None) for each in rules]
+        return frozenset().union(*(pools(terms.tree, terms.escalation) for terms in asked))
 
     def action_type(self, name: str, version: int) -> ActionType:
         """The version of an action type that an action was created with; it exists, as versions are never deleted."""

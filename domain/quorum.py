@@ -4,18 +4,21 @@ The ratio is exact (decimals, never floats). Only eligible people count: those w
 decision, fill a seat of the tree or of an escalation step that was reached.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import islice
 from typing import Annotated
 
 from pydantic import Field
 
 from domain.definition import Seconds
 from domain.directory import Directory
-from domain.quorum_tree import ANY_ROLE, Frozen, People, RoleName, Tree, fills, needs, seatings
+from domain.electorate import Electorate
+from domain.quorum_tree import Frozen, People, RoleName, Seats, Tree, needs, seatings
+from domain.seating import Voice, Voices, fills, people_in, unfilled
 
 
 class EscalationStep(Frozen):
@@ -29,17 +32,28 @@ class EscalationStep(Frozen):
         return self.role if self.min_votes is None else f"{self.role} (votes in all: {self.min_votes})"
 
 
+def pools(tree: Tree | None, steps: Iterable[EscalationStep]) -> frozenset[People]:
+    """Whose approval a tree and these escalation steps can ask for."""
+    return frozenset({*(need.people for need in needs(tree)), *(People(role=step.role) for step in steps)})
+
+
+VetoRoles = Annotated[tuple[RoleName, ...], Field(max_length=20)]
+"""Roles of which each holder may reject alone."""
+
+
 class Requirement(Frozen):
     """What an action's approval takes. `tree` None means nobody's: it is approved at creation, by an explicit policy.
 
-    `excluded` are the people kept out by separation of duties: the creator, whoever triggered it, and the target.
-    `require_content_hash` and `require_personal_key` are what a vote must bring to be counted. `steps_reached` is how
-    many escalation steps are open; everything else is frozen when the action is created.
+    `excluded` are the people kept out by separation of duties: the target, and mostly the creator and whoever triggered it.
+    Who holds one of `veto_roles` rejects alone, with or without a seat. `require_content_hash` and `require_personal_key`
+    are what a vote must bring to be counted. `steps_reached` is how many escalation steps are open; everything else is
+    frozen when the action is created.
     """
 
     tree: Tree | None
     required_ratio: Annotated[Decimal, Field(ge=Decimal("0.5"), le=1)]
     escalation: tuple[EscalationStep, ...] = ()
+    veto_roles: VetoRoles = ()
     excluded: tuple[str, ...] = ()
     require_content_hash: bool = False
     require_personal_key: bool = False
@@ -50,16 +64,9 @@ class Requirement(Frozen):
         """The escalation steps that are open."""
         return self.escalation[: self.steps_reached]
 
-    def excludes(self, person: str) -> bool:
-        """Whether separation of duties keeps a person out, in whatever case the name is written."""
-        return person.casefold() in {name.casefold() for name in self.excluded}
-
-    def seats_for(self, person: str, roles: frozenset[str]) -> bool:
-        """Whether a person with these usable roles could fill a seat of the tree or of an open step."""
-        if self.excludes(person):
-            return False
-        pools = [*(need.people for need in needs(self.tree)), *(People(role=step.role) for step in self.steps)]
-        return any(pool.include(person, roles) for pool in pools)
+    def electorate(self, directory: Directory, now: datetime) -> Electorate:
+        """Whose word counts at this moment, for the tree and the open steps."""
+        return Electorate(pools(self.tree, self.steps), self.veto_roles, self.excluded, directory, now)
 
 
 class Choice(StrEnum):
@@ -73,16 +80,28 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CountedVote:
-    """One person's current vote; `roles` are those the person held when casting it and its key may speak for."""
+    """One person's current vote; `roles` are those the person held when casting it and its key may speak for.
+
+    `acts_for` are the people whom the voter could act for when casting it, with their roles, of which the same is true.
+    """
 
     person: str
     choice: Choice
     roles: frozenset[str]
+    acts_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def voice(self) -> Voice:
+        """Whom the vote may speak for, the voter first."""
+        return {self.person: self.roles} | {**self.acts_for}
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The count of eligible votes; `quorum_satisfied` says that the approvals fill the tree."""
+    """How many eligible people approve, reject and abstain; `quorum_satisfied` says that the approvals fill the tree.
+
+    Of several who act for one person, and vote alike, one is counted.
+    """
 
     votes_approve: int = 0
     votes_reject: int = 0
@@ -111,96 +130,153 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict, why, the tally, and in `missing` what an approval still lacks, in words."""
+    """The verdict, why, the tally, and in `missing` what an approval still lacks, in words.
+
+    `out_of_reach` is what it would lack even if everybody left approved; empty where it can be approved yet.
+    """
 
     verdict: Verdict
     reason: str
     tally: Tally
     missing: tuple[str, ...] = ()
+    out_of_reach: tuple[str, ...] = ()
 
 
 def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Directory, now: datetime) -> Decision:
     """Approved, rejected or pending, from the current vote of each person; pure, and the same in any order of votes.
 
-    Approved: the approvals fill the tree and A / (A + R) ≥ required_ratio. Else rejected: all who approved or rejected,
-    taken as approvers, would fill the tree and A / (A + R) < 1 − required_ratio, or the ratio is 1 and someone rejects.
-    Else pending. An open escalation step decides beside the tree: see `_step_approves`. Votes of people who are not
-    eligible now, or excluded, count for nothing.
+    Rejected if somebody with a veto role rejects. Else approved: the approvals fill the tree and
+    A / (A + R) ≥ required_ratio. Else rejected: all who approved or rejected, taken as approvers, would fill the tree and
+    A / (A + R) < 1 − required_ratio, or the ratio is 1 and someone rejects. Else pending; out of reach if all who have not
+    voted could approve and that would still not be enough. An open escalation step decides beside the tree: see
+    `_step_approves`. Votes of people who are not eligible now, or kept out, count for nothing; who acts for somebody has
+    one vote, for themselves or for them: see `Electorate.heard`.
     """
     if requirement.tree is None:
         return Decision(Verdict.APPROVED, "no_approval_required", Tally(quorum_satisfied=True))
-    current = {vote.person: vote for vote in votes}
-    usable = {person: _usable_roles(vote, directory, now) for person, vote in current.items()}
-    counted = [vote for person, vote in current.items() if requirement.seats_for(person, usable[person])]
-    approving = {vote.person: usable[vote.person] for vote in counted if vote.choice is Choice.APPROVE}
-    rejecting = {vote.person: usable[vote.person] for vote in counted if vote.choice is Choice.REJECT}
+    cast = {vote.person: vote for vote in votes if vote.choice is not Choice.WITHDRAW}
+    electorate = requirement.electorate(directory, now)
     ways = list(seatings(requirement.tree, directory, now))
+    poll = _poll(electorate, cast)
     tally = Tally(
-        votes_approve=len(approving),
-        votes_reject=len(rejecting),
-        votes_abstain=sum(vote.choice is Choice.ABSTAIN for vote in counted),
-        quorum_satisfied=fills(ways, approving),
+        votes_approve=poll.approvals,
+        votes_reject=poll.rejections,
+        votes_abstain=people_in(electorate.pools, poll.abstaining),
+        quorum_satisfied=fills(ways, poll.approving),
     )
-    ratio = requirement.required_ratio
-    if tally.quorum_satisfied and _reaches(len(approving), len(rejecting), ratio):
-        return Decision(Verdict.APPROVED, "quorum_and_ratio_reached", tally)
+    if (role := _veto(electorate, poll)) is not None:
+        return Decision(Verdict.REJECTED, f"vetoed:{role}", tally)
+    if (reason := _approval(requirement, ways, poll)) is not None:
+        return Decision(Verdict.APPROVED, reason, tally)
+    if (reason := _rejection(requirement, ways, poll)) is not None:
+        return Decision(Verdict.REJECTED, reason, tally)
+    return Decision(
+        Verdict.PENDING,
+        "votes_missing",
+        tally,
+        missing=_missing(requirement, ways, poll),
+        out_of_reach=_out_of_reach(requirement, ways, electorate, cast, poll),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Poll:
+    """The voices that count, by what they say, and how many different people approve and reject."""
+
+    approving: Voices
+    rejecting: Voices
+    abstaining: Voices
+    approvals: int
+    rejections: int
+
+    @property
+    def voters(self) -> frozenset[str]:
+        return frozenset({*self.approving, *self.rejecting, *self.abstaining})
+
+
+def _poll(electorate: Electorate, cast: Mapping[str, CountedVote]) -> _Poll:
+    heard = electorate.heard({person: vote.voice for person, vote in cast.items()})
+    approving, rejecting, abstaining = (
+        {person: voice for person, voice in heard.items() if cast[person].choice is choice}
+        for choice in (Choice.APPROVE, Choice.REJECT, Choice.ABSTAIN)
+    )
+    approvals, rejections = (people_in(electorate.pools, voices) for voices in (approving, rejecting))
+    return _Poll(approving, rejecting, abstaining, approvals, rejections)
+
+
+def _veto(electorate: Electorate, poll: _Poll) -> str | None:
+    """The first veto role, in the policy's order, of anybody who rejects."""
+    voices = poll.rejecting.values()
+    return electorate.veto_of(frozenset(role for voice in voices for roles in voice.values() for role in roles))
+
+
+def _approval(requirement: Requirement, ways: Sequence[Seats], poll: _Poll) -> str | None:
+    """Why it is approved, if it is: by the tree, or by an open step."""
+    if _reaches(poll.approvals, poll.rejections, requirement.required_ratio) and fills(ways, poll.approving):
+        return "quorum_and_ratio_reached"
     fewest = min(sum(seats.values()) for seats in ways)
-    for step in requirement.steps:
-        if _step_approves(step, fewest, approving, rejecting, ratio):
-            return Decision(Verdict.APPROVED, f"escalation_approved:{step.role}", tally)
-    if rejecting and ratio == 1:
-        return Decision(Verdict.REJECTED, "unanimity_required", tally)
-    if fills(ways, approving | rejecting) and _falls_below(len(approving), len(rejecting), 1 - ratio):
-        return Decision(Verdict.REJECTED, "quorum_voted_against", tally)
-    for step in requirement.steps:
-        if any(step.role in roles for roles in rejecting.values()) and not any(
-            step.role in roles for roles in approving.values()
-        ):
-            return Decision(Verdict.REJECTED, f"escalation_rejected:{step.role}", tally)
-    return Decision(Verdict.PENDING, "votes_missing", tally, tuple(_missing(requirement, approving, tally)))
+    approved = (step for step in requirement.steps if _step_approves(step, fewest, poll, requirement.required_ratio))
+    return next((f"escalation_approved:{step.role}" for step in approved), None)
 
 
-def _usable_roles(vote: CountedVote, directory: Directory, now: datetime) -> frozenset[str]:
-    """Roles that count for this vote: those it was cast with that are still held; `ANY_ROLE` is the key's.
+def _rejection(requirement: Requirement, ways: Sequence[Seats], poll: _Poll) -> str | None:
+    """Why it is rejected, if it is: with one voice, by the tree, or by an open step."""
+    ratio = requirement.required_ratio
+    if poll.rejections and ratio == 1:
+        return "unanimity_required"
+    if not _reaches(poll.approvals, poll.rejections, 1 - ratio) and fills(ways, {**poll.approving, **poll.rejecting}):
+        return "quorum_voted_against"
+    rejected = (
+        step for step in requirement.steps if _of_role(step, poll.rejecting) and not _of_role(step, poll.approving)
+    )
+    return next((f"escalation_rejected:{step.role}" for step in rejected), None)
 
-    That one stays for as long as the person works here, with or without a role.
-    """
-    if not directory.has(vote.person, now):
-        return frozenset()
-    return vote.roles & (directory.roles_of(vote.person, now) | {ANY_ROLE})
 
-
-def _step_approves(
-    step: EscalationStep,
-    fewest: int,
-    approving: dict[str, frozenset[str]],
-    rejecting: dict[str, frozenset[str]],
-    ratio: Decimal,
-) -> bool:
+def _step_approves(step: EscalationStep, fewest: int, poll: _Poll, ratio: Decimal) -> bool:
     """`min_votes` people approve, one of them at least from the step's role, with the ratio among that role's votes.
 
     Approvals already given count, so that waiting costs nobody a second vote; the default of `min_votes`, the fewest that
     fill the base tree, sees to it that waiting never makes it easier.
     """
-    of_role = sum(step.role in roles for roles in approving.values())
-    against = sum(step.role in roles for roles in rejecting.values())
-    enough = len(approving) >= (step.min_votes or fewest)
-    return enough and of_role >= 1 and _reaches(of_role, against, ratio)
+    if poll.approvals < (step.min_votes or fewest):
+        return False
+    of_role = _of_role(step, poll.approving)
+    return of_role >= 1 and _reaches(of_role, _of_role(step, poll.rejecting), ratio)
+
+
+def _of_role(step: EscalationStep, voices: Voices) -> int:
+    return people_in([People(role=step.role)], voices)
 
 
 def _reaches(approvals: int, rejections: int, ratio: Decimal) -> bool:
     return approvals >= ratio * (approvals + rejections)
 
 
-def _falls_below(approvals: int, rejections: int, ratio: Decimal) -> bool:
-    return approvals < ratio * (approvals + rejections)
+def _missing(requirement: Requirement, ways: Sequence[Seats], poll: _Poll) -> tuple[str, ...]:
+    """What the tree lacks, on the way to fill it that lacks the fewest people."""
+    lacking = min((unfilled(seats, poll.approving) for seats in ways), key=lambda seats: sum(seats.values()))
+    if not lacking:
+        return (f"an approval ratio of {requirement.required_ratio}",)
+    return tuple(f"{count} more of {people}" for people, count in lacking.items())
 
 
-def _missing(requirement: Requirement, approving: dict[str, frozenset[str]], tally: Tally) -> Iterator[str]:
-    if tally.quorum_satisfied:
-        yield f"an approval ratio of {requirement.required_ratio}"
-        return
-    for need in needs(requirement.tree):
-        given = sum(need.people.include(person, roles) for person, roles in approving.items())
-        if given < need.count:
-            yield f"{need.count - given} more of {need.people}"
+def _out_of_reach(
+    requirement: Requirement,
+    ways: Sequence[Seats],
+    electorate: Electorate,
+    cast: Mapping[str, CountedVote],
+    poll: _Poll,
+) -> tuple[str, ...]:
+    """What is missing even if all others approve; nothing, as soon as some of them would do.
+
+    One more approval never undoes one, so what they cannot approve all together is approved by no part of them. Nobody
+    need act for anybody then, as everybody speaks for themselves.
+    """
+    everybody = dict(cast)
+    others = electorate.others(poll.voters)
+    while some := list(islice(others, max(2, len(everybody)))):
+        everybody |= {person: CountedVote(person, Choice.APPROVE, roles) for person, roles in some}
+        poll = _poll(electorate, everybody)
+        if _approval(requirement, ways, poll) is not None:
+            return ()
+    return _missing(requirement, ways, poll)

@@ -6,7 +6,7 @@ its children, filled by different people. One person fills one seat. The spec's 
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from itertools import combinations, product
@@ -240,37 +240,3 @@ def seatings(tree: Tree, directory: Directory, now: datetime) -> Iterator[Seats]
 def fewest(tree: Tree, directory: Directory, now: datetime) -> int:
     """The smallest number of people who fill the tree."""
     return min(sum(seats.values()) for seats in seatings(tree, directory, now))
-
-
-def fills(ways: Sequence[Seats], people: dict[str, frozenset[str]]) -> bool:
-    """Whether these people, each with the roles that count for them, can take every seat of one of the ways."""
-    return any(_all_seated(seats, people) for seats in ways)
-
-
-def _all_seated(seats: Seats, people: dict[str, frozenset[str]]) -> bool:
-    """Whether every seat can be given to another person: augmenting paths between people and kinds of seats.
-
-    Everybody is seated in turn. Where all the seats that would do are taken, one who sits there moves to another kind of
-    seat, if that frees one. A set of people that can be seated so is as large as any (Berge's theorem).
-    """
-    wanted = sum(seats.values())
-    if wanted > len(people):
-        return False
-    sitting: dict[People, list[str]] = {kind: [] for kind in seats}
-
-    def seat(person: str, tried: set[People]) -> bool:
-        for kind, count in seats.items():
-            if kind in tried or not kind.include(person, people[person]):
-                continue
-            tried.add(kind)
-            if len(sitting[kind]) < count:
-                sitting[kind].append(person)
-                return True
-            for other in sitting[kind]:
-                if seat(other, tried):
-                    sitting[kind].remove(other)
-                    sitting[kind].append(person)
-                    return True
-        return False
-
-    return sum(seat(person, set()) for person in people) >= wanted

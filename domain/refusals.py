@@ -96,7 +96,7 @@ SENTENCES: dict[Code, str] = {
     Code.UNKNOWN_ACTION: "There is no action of this id.",
     Code.TOO_MANY_PARKED: "Too many votes wait for this action already; vote again once it is created.",
     Code.ACTION_CLOSED: "The action can no longer be voted on or cancelled.",
-    Code.SEPARATION_OF_DUTIES: "Who created, triggered or is the target of an action, or of what caused it, does not vote on it.",
+    Code.SEPARATION_OF_DUTIES: "Who created, triggered or is the target of an action, or of what caused it, or may act for one of these, does not vote on it.",
     Code.ROLE_NOT_HELD: "The message claims a role that the directory does not give to this person.",
     Code.NOT_ELIGIBLE: "This person's vote could fill no seat of the action's requirement.",
     Code.PERSONAL_KEY_REQUIRED: "Votes on this action are signed with the voter's own key: enrol one with `ops-approval keys enrol`, and vote with --key.",

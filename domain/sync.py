@@ -36,10 +36,11 @@ def _grants(world: World, person: Person, known: Sequence[Grant]) -> Iterator[Gr
                 (
                     grant.starts_at
                     for grant in known
-                    if (grant.person, grant.role, grant.ends_at) == (person.id, told.role, told.ends_at)
+                    if (grant.person, grant.role, grant.acts_for, grant.ends_at)
+                    == (person.id, told.role, told.acts_for, told.ends_at)
                     and grant.held_at(world.now)
                 ),
                 world.now,
             )
         if told.ends_at is None or told.ends_at > max(starts_at, world.now):  # else it is over before it was seen
-            yield Grant(person.id, told.role, starts_at, told.ends_at)
+            yield Grant(person.id, told.role, starts_at, told.ends_at, told.acts_for)

@@ -35,6 +35,7 @@ class EventName(StrEnum):
     RETRY_SCHEDULED = "retry_scheduled"
     OUTCOME_UNKNOWN = "outcome_unknown"
     REOPENED = "reopened"
+    UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ _STATUS_AFTER = {
 
 def status_after(before: Status | None, event: Event) -> Status | None:
     """The status that an event leaves an action in; None is before the first."""
+    if event.event is EventName.UNREACHABLE:
+        return before
     if event.event is EventName.VOTED:
         first = before is Status.REQUESTED and event.data["vote"] != "withdraw"
         return Status.PENDING_APPROVAL if first else before

@@ -10,6 +10,7 @@ from domain.messages import CastVote, Message, Outcome, Receipt
 from domain.quorum import Choice
 from domain.quorum_tree import ANY_ROLE
 from domain.refusals import Code, Refusal
+from domain.seating import Voice
 from domain.trail import EventName, timestamp
 from domain.world import Action, Vote, World
 
@@ -17,6 +18,8 @@ MAX_PARKED = 100
 """How many votes may wait for one action: creating it must stay a matter of milliseconds."""
 
 WAITED_IN_VAIN = Refusal(Code.UNKNOWN_ACTION, "The vote waited for it until its exp.")
+
+_WHO_MAY = "`ops-approval actions show` says which roles may, and `ops-approval directory who` who holds one."
 
 
 def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
@@ -34,10 +37,10 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
         world.parked.setdefault(body.action_id, []).append(message)
         return Receipt(Outcome.PARKED, "The vote waits for its action to be created.", action_id=body.action_id)
     action = deadlines.enforce(world, action)
-    roles = _usable_roles(world, message, body)
-    if (refusal := _refusal(world, action, message, body, roles)) is not None:
+    voice = _voice(world, message, body.voter_id)
+    if (refusal := _refusal(world, action, message, body, voice)) is not None:
         return refusal
-    cast = _vote(world, message, body, roles)
+    cast = _vote(world, message, body, voice)
     previous = world.votes.get(action.id, {}).get(body.voter_id)
     if previous is not None and (previous.cast_at, previous.jti) >= (cast.cast_at, cast.jti):
         return Refusal(Code.SUPERSEDED)
@@ -51,9 +54,8 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
 
 
 def settle(world: World, action: Action) -> Action:
-    """Decide a new action that needs nobody's approval, then count the votes that came before it."""
-    if action.requirement.tree is None:
-        action = deciding.decide(world, action)
+    """Decide a new action, as nobody may need to approve it or nobody can, then count the votes that came before it."""
+    action = deciding.decide(world, action)
     answer: Receipt | Refusal
     for message in sorted(world.parked.pop(action.id, ()), key=lambda parked: (parked.issued_at, parked.jti)):
         match message.body:
@@ -71,34 +73,43 @@ def settle(world: World, action: Action) -> Action:
     return world.actions[action.id]
 
 
-def _usable_roles(world: World, message: Message, body: CastVote) -> frozenset[str]:
-    """The voter's roles that the key may speak for; `ANY_ROLE` beside them if the key is not bound to roles at all."""
-    held = world.directory.roles_of(body.voter_id, world.now)
-    usable = frozenset(role for role in held if Scope.allows(message.scope.roles, role))
-    present = world.directory.has(body.voter_id, world.now)
-    return usable | {ANY_ROLE} if present and ANY_ROLE in message.scope.roles else usable
+def _voice(world: World, message: Message, voter: str) -> Voice:
+    """The voter, and whom they may act for now, each with the roles held that the key may speak for.
+
+    `ANY_ROLE` is beside them if the key is not bound to roles at all.
+    """
+    directory, now, allowed = world.directory, world.now, message.scope.roles
+    voice: dict[str, frozenset[str]] = {}
+    for person in (voter, *sorted(directory.delegators(voter, now))):
+        usable = frozenset(role for role in directory.roles_of(person, now) if Scope.allows(allowed, role))
+        speaks_for_any = ANY_ROLE in allowed and directory.has(person, now)
+        voice[person] = usable | {ANY_ROLE} if speaks_for_any else usable
+    return voice
 
 
-def _refusal(world: World, action: Action, message: Message, body: CastVote, roles: frozenset[str]) -> Refusal | None:
+def _refusal(world: World, action: Action, message: Message, body: CastVote, voice: Voice) -> Refusal | None:
     """Why this vote may not count, if it may not; the first reason of several, the most telling first."""
-    requirement = action.live_requirement
-    held = world.directory.roles_of(body.voter_id, world.now)
     if not Scope.allows(message.scope.action_types, action.action_type):
         return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
     if action.status not in OPEN:
         return Refusal(Code.ACTION_CLOSED, f"It is {action.status}.")
-    if requirement.excludes(body.voter_id):
-        return Refusal(Code.SEPARATION_OF_DUTIES, f"That is {body.voter_id!r} here.")
+    electorate = action.live_requirement.electorate(world.directory, world.now)
+    if (name := electorate.kept_out_by(body.voter_id)) is not None:
+        acting = "" if name == body.voter_id else f", and {body.voter_id!r} may act for them"
+        return Refusal(Code.SEPARATION_OF_DUTIES, f"That is {name!r} here{acting}.")
+    held = frozenset().union(*(world.directory.roles_of(person, world.now) for person in voice))
     if claimed := set(body.voter_roles) - held:
-        return Refusal(Code.ROLE_NOT_HELD, f"{body.voter_id!r} does not hold {', '.join(sorted(claimed))}.")
-    if not requirement.seats_for(body.voter_id, roles):
-        return Refusal(
-            Code.NOT_ELIGIBLE,
-            "`ops-approval actions show` says which roles may, and `ops-approval directory who` who holds one.",
-        )
-    if requirement.require_personal_key and message.person is None:
+        roles = ", ".join(sorted(claimed))
+        return Refusal(Code.ROLE_NOT_HELD, f"Neither {body.voter_id!r} nor anybody they act for holds {roles}.")
+    heard = electorate.heard({body.voter_id: voice}).get(body.voter_id, {})
+    if not heard:
+        return Refusal(Code.NOT_ELIGIBLE, _WHO_MAY)
+    if body.vote is Choice.APPROVE and not any(electorate.seats(*spoken_for) for spoken_for in heard.items()):
+        vetoing = electorate.veto_of(frozenset().union(*heard.values()))
+        return Refusal(Code.NOT_ELIGIBLE, f"With {vetoing} they may reject, abstain or withdraw, and not approve.")
+    if action.requirement.require_personal_key and message.person is None:
         return Refusal(Code.PERSONAL_KEY_REQUIRED)
-    if requirement.require_content_hash and body.content_hash is None:
+    if action.requirement.require_content_hash and body.content_hash is None:
         return Refusal(Code.CONTENT_HASH_REQUIRED)
     if body.content_hash is not None and body.content_hash != action.content_hash.hex():
         return Refusal(Code.CONTENT_HASH_MISMATCH)
@@ -107,13 +118,14 @@ def _refusal(world: World, action: Action, message: Message, body: CastVote, rol
     return None
 
 
-def _vote(world: World, message: Message, body: CastVote, roles: frozenset[str]) -> Vote:
+def _vote(world: World, message: Message, body: CastVote, voice: Voice) -> Vote:
     return Vote(
         action_id=body.action_id,
         person_id=body.voter_id,
         choice=body.vote,
         comment=body.comment,
-        roles=tuple(sorted(roles)),
+        roles=tuple(sorted(voice[body.voter_id])),
+        acts_for={person: sorted(roles) for person, roles in voice.items() if roles and person != body.voter_id},
         cast_at=body.cast_at or message.issued_at,
         issuer=message.issuer,
         jti=message.jti,
@@ -129,6 +141,7 @@ def _voted(cast: Vote) -> dict[str, Any]:
         "vote": cast.choice,
         "comment": cast.comment,
         "roles": list(cast.roles),
+        "acts_for": cast.acts_for,
         "cast_at": timestamp(cast.cast_at),
         "issuer": cast.issuer,
         "jti": cast.jti,

@@ -66,6 +66,7 @@ class Action:
     votes_reject: int = 0
     votes_abstain: int = 0
     quorum_satisfied: bool = False
+    unreachable: bool = False
     decided_at: datetime | None = None
     next_attempt_at: datetime | None = None
     executed_by: str | None = None
@@ -90,7 +91,10 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A person's current vote on an action; `roles` are those held when casting that the key may speak for."""
+    """A person's current vote on an action; `roles` are those held when casting that the key may speak for.
+
+    `acts_for` are the people whom the voter could act for then, each with their roles of which the same is true.
+    """
 
     action_id: UUID
     person_id: str
@@ -104,11 +108,13 @@ class Vote:
     content_hash: str | None
     metadata: dict[str, Any]
     recorded_at: datetime
+    acts_for: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def counted(self) -> CountedVote:
         """What `quorum.decide` looks at."""
-        return CountedVote(self.person_id, self.choice, frozenset(self.roles))
+        acts_for = {person: frozenset(roles) for person, roles in self.acts_for.items()}
+        return CountedVote(self.person_id, self.choice, frozenset(self.roles), acts_for)
 
 
 class AttemptState(StrEnum):

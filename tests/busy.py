@@ -73,6 +73,7 @@ def fill(installation: Installation) -> None:
     _take_back(installation)
     _settle(installation)
     _wait_for_people(installation)
+    _act_for_somebody(installation)
     _nonsense(installation)
 
 
@@ -164,6 +165,15 @@ def _wait_for_people(installation: Installation) -> None:
     create(installation, size="small")
 
 
+def _act_for_somebody(installation: Installation) -> None:
+    """One approval by the delegate of one who is away, and by another of whom a delegate voted for nothing."""
+    installation.tell("directory", world.directory(2, None, **{"pay-admin-1": PEOPLE, "cfo-1": PEOPLE[:1]}))
+    action_id = create(installation)
+    for person, choice in (("cfo-1", "reject"), ("pay-admin-1", "approve"), (PEOPLE[0], "approve")):
+        assert installation.vote(action_id, person, choice).outcome == "applied"
+    assert installation.action(action_id)["status"] == "approved"
+
+
 def _nonsense(installation: Installation) -> None:
     """A parked vote, a refused one, the same twice, a key that nobody knows, and an approval by one who left."""
     installation.vote(uuid4(), "finance-user-1")
@@ -176,7 +186,7 @@ def _nonsense(installation: Installation) -> None:
     for person in ("finance-user-3", "finance-user-4"):
         installation.vote(left, person)
     people = {person: roles for person, roles in world.PEOPLE.items() if person != "finance-user-4"}
-    installation.tell("directory", world.directory(2, people))
+    installation.tell("directory", world.directory(3, people))
     installation.ask_to_execute(left)
     token = due.draw_token(installation.owner)
     (reopened,) = installation.applier.apply([AttemptStarted(left, token, "w")]).receipts

@@ -31,7 +31,10 @@ from workers.stack.valkey import Valkey
 TEMPLATE = "template_ops_approval"
 
 # For searching longer than the suite does: make test ARGS="tests/workers/test_fuzz.py --hypothesis-profile=long".
-settings.register_profile("long", max_examples=10_000)
+settings.register_profile("long", max_examples=10_000, deadline=None)
+# No test is wrong because a machine is slow.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 # Logs of failed tests are shown; the default's tracebacks with every local variable take seconds to draw.
 structlog.configure(

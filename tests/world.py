@@ -77,12 +77,20 @@ PEOPLE = {
 }
 
 
-def directory(snapshot: int = 1, people: Mapping[str, tuple[str, ...]] | None = None) -> SyncDirectory:
-    """A snapshot of the company's directory."""
+def directory(
+    snapshot: int = 1, people: Mapping[str, tuple[str, ...]] | None = None, **acting: tuple[str, ...]
+) -> SyncDirectory:
+    """A snapshot of the company's directory; `acting` says who may act for whom."""
     return SyncDirectory(
         snapshot=snapshot,
         people=tuple(
-            Person(id=person, grants=tuple(PersonGrant(role=role) for role in roles))
+            Person(
+                id=person,
+                grants=(
+                    *(PersonGrant(role=role) for role in roles),
+                    *(PersonGrant(acts_for=delegator) for delegator in acting.get(person, ())),
+                ),
+            )
             for person, roles in (people or PEOPLE).items()
         ),
     )

@@ -61,7 +61,9 @@ def unfounded_decisions(seen: History, _: KeyRing) -> Iterator[str]:
     decision = deciding.decide_from_record(seen.action, decided, seen.pools, compromised)
     if decision.verdict is not Verdict.APPROVED:
         yield f"decided again from event {decided.seq} it is {decision.verdict}"
-    recorded = [{name: vote[name] for name in ("person", "vote", "roles", "kid")} for vote in decided.data["votes"]]
+    recorded = [
+        {name: vote[name] for name in ("person", "vote", "roles", "acts_for", "kid")} for vote in decided.data["votes"]
+    ]
     if recorded != [deciding.told(cast) for cast in deciding.standing(seen.votes)]:
         yield f"its votes are not those of event {decided.seq}"
 

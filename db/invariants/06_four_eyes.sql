@@ -1,7 +1,18 @@
--- 6. Who created or triggered an action, or is its target, has no vote on it.
+-- 6. Whom separation of duties keeps out of an action has no vote on it: its target always, and who created or triggered it
+-- unless its policy allows self-approval and no other action led to it.
 select a.id::text as id, format('%s voted and is kept out by separation of duties', v.person_id) as what
   from votes v
   join actions a on a.id = v.action_id
- where lower(v.person_id) in (lower(a.created_by), lower(a.triggered_by), lower(a.target_tenant_id))
-    or exists (select from jsonb_array_elements_text(a.requirement -> 'excluded') as excluded(name)
+ where exists (select from jsonb_array_elements_text(a.requirement -> 'excluded') as excluded(name)
                 where lower(excluded.name) = lower(v.person_id))
+union all
+select a.id::text, format('%s is not kept out and should be', part.name)
+  from actions a
+  cross join lateral (values (a.created_by, true), (a.triggered_by, true), (a.target_tenant_id, false)) as part(name, asked)
+ where part.name is not null
+   and not exists (select from jsonb_array_elements_text(a.requirement -> 'excluded') as excluded(name)
+                    where lower(excluded.name) = lower(part.name))
+   and not (part.asked and a.caused_by is null
+            and exists (select from definitions d
+                         where (d.kind, d.name, d.version) = ('policy', a.policy_name, a.policy_version)
+                           and (d.body -> 'policy' ->> 'allow_self_approval')::boolean))

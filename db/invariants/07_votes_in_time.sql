@@ -8,7 +8,7 @@ select a.id::text as id, format('the vote of %s was not in time', v.person_id) a
     or m.issued_at > v.recorded_at + interval '30 seconds'
     or v.recorded_at >= m.expires_at
     or v.recorded_at > a.decided_at
-    or v.recorded_at >= greatest(
-           a.created_at + make_interval(secs => a.timeout_seconds),
-           (select max((e.data ->> 'deadline')::timestamptz) from events e
-             where e.action_id = a.id and e.event = 'escalated' and e.at <= v.recorded_at))
+    or v.recorded_at >= coalesce(
+           (select (e.data ->> 'deadline')::timestamptz from events e
+             where e.action_id = a.id and e.event = 'escalated' and e.at <= v.recorded_at order by e.seq desc limit 1),
+           a.created_at + make_interval(secs => a.timeout_seconds))

@@ -216,6 +216,35 @@ def test_what_breaks_an_invariant_is_seen_by_it_and_by_no_other(owner: Connectio
     assert broken(owner) == {name}
 
 
+@pytest.mark.parametrize("kept_out", [["agent-123"], ["sira-system"]])
+@pytest.mark.parametrize("allowed", [False, True])
+def test_who_should_be_kept_out_and_is_not_is_seen_unless_the_policy_allows_it(
+    owner: Connection, kept_out: list[str], *, allowed: bool
+) -> None:
+    action_id = some(owner, Status.REQUESTED)
+    change = "update actions set requirement = requirement || %s where id = %s"
+    owner.execute(change, [Jsonb({"excluded": kept_out}), action_id])
+    recreate(owner, action_id)
+    policy = "update definitions set body = jsonb_set(body, '{policy,allow_self_approval}', %s) where kind = 'policy'"
+    owner.execute(policy, [Jsonb(allowed)])
+    fine = allowed and kept_out == ["agent-123"]  # the target is kept out whatever a policy allows
+    assert broken(owner) == (set() if fine else {"06_four_eyes"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update grants set starts_at = now(), ends_at = null where acts_for is not null",
+        "update grants set starts_at = now(), ends_at = null where role = 'finance_ops' and person_id = 'finance-user-2'",
+    ],
+)
+def test_a_vote_for_one_who_could_not_be_acted_for_or_did_not_hold_the_role_is_seen(
+    owner: Connection, change: str
+) -> None:
+    assert owner.execute(change.encode()).rowcount != 0
+    assert broken(owner) == {"07_votes_had_grants"}
+
+
 def test_a_row_that_nobody_can_read_is_told_and_stops_nothing(owner: Connection) -> None:
     owner.execute("update actions set requirement = '{}' where status = 'executed'")
-    assert broken(owner) == {"09_content_stays", "13_trails_are_whole"}
+    assert broken(owner) == {"06_four_eyes", "09_content_stays", "13_trails_are_whole"}

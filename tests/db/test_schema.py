@@ -204,7 +204,7 @@ def test_one_attempt_is_under_way_and_one_succeeds(owner: connect.Connection) ->
         owner.execute("update attempts set state = 'retry' where number = 1")
 
 
-@pytest.mark.parametrize("person", ["sira-system", "finance-user-4", "agent-123"])
+@pytest.mark.parametrize("person", ["sira-system", "Finance-User-4", "agent-123"])
 def test_who_created_triggered_or_is_the_target_does_not_vote(owner: connect.Connection, person: str) -> None:
     with refused(owner, CheckViolation, "does not vote"):
         owner.execute("update votes set person_id = %s", [person])
@@ -212,6 +212,24 @@ def test_who_created_triggered_or_is_the_target_does_not_vote(owner: connect.Con
         owner.execute(
             "insert into votes select (jsonb_populate_record(v, %s)).* from votes v", [Jsonb({"person_id": person})]
         )
+
+
+@pytest.mark.parametrize(("excluded", "allowed"), [(["agent-123"], True), (["finance-user-4"], False)])
+def test_whom_the_requirement_does_not_keep_out_may_vote(
+    owner: connect.Connection, excluded: list[str], *, allowed: bool
+) -> None:
+    requirement = owner.execute(
+        "select requirement || %s as r from actions", [Jsonb({"excluded": excluded})]
+    ).fetchone()
+    assert requirement is not None
+    other = copy(owner, requirement=requirement["r"])
+    vote = "insert into votes select (jsonb_populate_record(v, %s)).* from votes v"
+    told = [Jsonb({"action_id": str(other), "person_id": "finance-user-4"})]
+    if allowed:
+        assert owner.execute(vote, told).rowcount == 1
+    else:
+        with refused(owner, CheckViolation, "does not vote"):
+            owner.execute(vote, told)
 
 
 @pytest.mark.parametrize(("voting", "directory"), list(product(["CastVote", "*"], ["SyncDirectory", "*"])))

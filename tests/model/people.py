@@ -155,12 +155,14 @@ class People(RuleBasedStateMachine):
         body = {"idempotency_key": name, "origin": "ops_ui", "created_by": "f2", "action_type": kind, "params": params}
         self.say(desk, "CreateAction", body, {}, hold=hold)
 
-    @rule(people=words.MOST, step=st.integers(-1, 2), ends=words.ENDS)
-    def sync_directory(self, people: list[str], step: int, ends: int | None) -> None:
+    @rule(people=words.MOST, step=st.integers(-1, 2), acting=words.ACTING, ends=words.ENDS)
+    def sync_directory(self, people: list[str], step: int, acting: words.Acting, ends: int | None) -> None:
         """A snapshot of these people; the grants of the first end after a while, or begin then."""
-        self.sync(people, step, {} if ends is None else {people[0]: ends})
+        self.sync(people, step, {} if ends is None else {people[0]: ends}, acting)
 
-    def sync(self, people: list[str], step: int, ends: dict[str, int]) -> None:
+    def sync(
+        self, people: list[str], step: int, ends: dict[str, int], acting: words.Acting = words.BEGUN_ACTING
+    ) -> None:
         """Tell the directory; `ends` says in how many seconds somebody's grants end, or begin if it is negative."""
         self.snapshot = max(1, self.snapshot + step)
         told = []
@@ -168,5 +170,7 @@ class People(RuleBasedStateMachine):
             after = ends.get(person, 0)
             name = "ends_at" if after > 0 else "starts_at"
             bounds = {name: timestamp(self.sides.now + timedelta(seconds=abs(after)))} if after else {}
-            told.append({"id": person, "grants": [{"role": role} | bounds for role in words.ROLES[person]]})
+            grants: list[dict[str, str]] = [{"role": role} for role in words.ROLES[person]]
+            grants += [{"acts_for": delegator} for delegator in acting.get(person, ()) if delegator in people]
+            told.append({"id": person, "grants": [grant | bounds for grant in grants]})
         self.say("directory", "SyncDirectory", {"snapshot": self.snapshot, "people": told}, {})

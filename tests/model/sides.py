@@ -214,6 +214,7 @@ class Sides:
         for row in told:
             events[row["action_id"]].append(rows.event(row))
         assert events == self.events
-        assert {row["id"]: set(row["roles"]) for row in people} == {
-            person: world.directory.roles_of(person, world.now) for person in world.directory.people
+        directory, now = world.directory, world.now
+        assert {row["id"]: (frozenset(row["roles"]), frozenset(row["acts_for"])) for row in people} == {
+            person: (directory.roles_of(person, now), directory.delegators(person, now)) for person in directory.people
         }

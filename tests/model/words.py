@@ -37,6 +37,12 @@ ROLES = {
     "a2": ["ops_admin"],
     "viewer": ["merchant_admin"],
 }
+Acting = dict[str, list[str]]
+"""Who may act for whom."""
+BEGUN_ACTING: Acting = {"viewer": ["f1", "f2"], "a2": ["cfo"]}
+ACTING = st.sampled_from(
+    [{}, BEGUN_ACTING, {"viewer": ["f1"], "a1": ["f1"]}, {"f2": ["f3"], "f3": ["cfo"]}, {"f1": ["viewer"]}]
+)
 PEOPLE = st.sampled_from([*ROLES, "stranger"])
 KEY_NAMES = ["k1", "k2", "k3"]
 BEGUN = KEY_NAMES[:2]
@@ -82,7 +88,7 @@ SEVERAL_VOTES = st.lists(st.tuples(CHOICES, st.sampled_from([None, 1, 1, 2, 5]))
 SEEN = st.sampled_from([None, None, None, "right", "wrong"])
 ENDS = st.sampled_from([None, None, 10, 600, -600])
 EVERYBODY = ["f1", "f2", "f3", "cfo", "a1", "a2"]
-VOTERS = st.sampled_from([["f1", "f2"], ["f1", "a1"], ["f1", "cfo"], ["a1", "a2"], EVERYBODY])
+VOTERS = st.sampled_from([["f1", "f2"], ["f1", "a1"], ["f1", "cfo"], ["a1", "a2"], ["viewer", "a2"], EVERYBODY])
 MOST = st.lists(st.sampled_from(list(ROLES)), min_size=5, unique=True)
 LOSSES = st.sampled_from(["the key", "the people", "the grants"])
 HOLD = st.booleans()

@@ -220,7 +220,7 @@ def test_later_definitions_and_people_touch_no_open_action() -> None:
     action = engine.created()
     before = engine.action(action)
     engine.world.definitions = InMemory({"required_quorum": {"type": "none"}}).world.definitions
-    engine.world.directory = directory({"f1": ["finance_ops"]})
+    engine.world.directory = directory({"f1": ["finance_ops"], "f2": ["finance_ops"]})
     engine.vote(action, "f1")
     assert engine.status(action) == "pending_approval"  # two of four, as at its creation
     assert engine.action(action).requirement == before.requirement

@@ -248,7 +248,7 @@ def test_it_fails_only_if_no_attempt_can_have_had_an_effect(outcomes: list[Outco
 def test_before_the_first_attempt_it_is_decided_again() -> None:
     """A role that was lost after the approval, and before anything happened, still counts."""
     engine = Asked()
-    engine.world.directory = directory({"f1": ["finance_ops"]})
+    engine.world.directory = directory({"f1": ["finance_ops"], "f3": ["finance_ops"]})
     assert engine.start(engine.id, 1) == "not_approved"
     assert engine.status(engine.id) == "pending_approval"
 
@@ -261,7 +261,7 @@ def test_what_was_reopened_is_decided_by_further_votes() -> None:
         engine.vote(action, person, vote)
     assert engine.status(action) == "approved"
     engine.ask_to_execute(action)
-    engine.world.directory = directory({"f3": ["finance_ops"], "f4": ["finance_ops"]})
+    engine.world.directory = directory({person: ["finance_ops"] for person in ("f3", "f4", "f5")})
     assert engine.start(action, 1) == "not_approved"
     assert engine.status(action) == "pending_approval"
     engine.vote(action, "f4", "reject")

@@ -73,7 +73,8 @@ def test_only_a_vote_that_could_fill_a_seat_is_counted(
     person: str, changes: dict[str, Any], scope: dict[str, Any], expected: str
 ) -> None:
     engine = InMemory()
-    engine.world.directory = directory({"f1": ["finance_ops"], "f3": ["finance_ops"], "agent-1": ["finance_ops"]})
+    people = ("f1", "f2", "f3", "agent-1")
+    engine.world.directory = directory({person: ["finance_ops"] for person in people})
     engine.created({"triggered_by": "f3"})
     message = vote_message(engine, person, **changes, scope=WHOLE.model_copy(update=scope))
     assert answer(step(engine.world, message)) == expected

@@ -197,7 +197,8 @@ def test_who_is_excluded_counts_for_nothing() -> None:
     requirement = Requirement(tree=TWO_OF_FINANCE, required_ratio=Decimal("0.6"), excluded=("f2",))
     decision = quorum.decide(requirement, votes(roles, f1="approve", f2="approve"), directory(roles), NOW)
     assert (decision.verdict, decision.tally.votes_total) == ("pending", 1)
-    assert not requirement.seats_for("f2", frozenset({"finance_ops", ANY_ROLE}))
+    electorate = requirement.electorate(directory(roles), NOW)
+    assert [electorate.kept_out_by(person) for person in ("F2", "f2", "f1")] == ["F2", "f2", None]
 
 
 @pytest.mark.parametrize(

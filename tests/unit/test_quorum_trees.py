@@ -147,8 +147,8 @@ def test_a_key_that_may_not_speak_for_everybody_may_not_for_people_named_one_by_
     asked = requirement(Need(count=1, people=People(ids=("p0",))), Decimal("0.6"))
     bound = [CountedVote("p0", Choice.APPROVE, frozenset({"a"}))]
     assert quorum.decide(asked, bound, directory({"p0": ["a"]}), NOW).verdict == "pending"
-    assert not asked.seats_for("p0", frozenset({"a"}))
-    assert asked.seats_for("p0", frozenset({ANY_ROLE}))
+    assert not asked.electorate(directory({}), NOW).seats("p0", frozenset({"a"}))
+    assert asked.electorate(directory({}), NOW).seats("p0", frozenset({ANY_ROLE}))
 
 
 def test_a_key_that_may_speak_for_everybody_gives_nobody_a_role() -> None:
@@ -237,8 +237,9 @@ def test_a_step_takes_as_many_as_the_smallest_way_to_fill_the_tree() -> None:
 def test_a_step_that_was_not_reached_gives_no_seat() -> None:
     assert decide(TWO, STEP_ROLES, {"p3": "approve", "p4": "approve"}, steps=0)[0] == "pending"
     asked = requirement(TWO, Decimal("0.6"))
-    assert not asked.seats_for("p3", frozenset({"cfo"}))
-    assert asked.model_copy(update={"steps_reached": 1}).seats_for("p3", frozenset({"cfo"}))
+    for steps, expected in ((0, False), (1, True)):
+        reached = asked.model_copy(update={"steps_reached": steps})
+        assert reached.electorate(directory({}), NOW).seats("p3", frozenset({"cfo"})) is expected
 
 
 def test_where_nobody_need_approve_it_is_approved_at_once() -> None:

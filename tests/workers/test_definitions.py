@@ -11,6 +11,7 @@ from db import due, invariants
 from db.definitions import load_definitions
 from domain.executing import AttemptStarted, Perform
 from domain.policy import Policy
+from domain.quorum_tree import People
 from tests.workers.test_crashes import Start, start  # noqa: F401 - a fixture
 from tests.workers.test_races import race, two_workers
 from tests.world import Installation, top_up
@@ -140,6 +141,6 @@ def test_what_the_engine_carries_out_and_what_comes_with_it_are_applied_one_afte
     assert ticket.action_id is not None
     installation.applier.apply([Perform(action_id, token), *installation.opened(ticket)])
     assert installation.action(ticket.action_id)["policy_version"] == 2
-    assert load_definitions(installation.owner).pool_roles == {"merchant_admin"}
+    assert People(role="merchant_admin") in load_definitions(installation.owner).pools
     (need,) = [installation.action(ticket.action_id)["requirement"]["tree"]]
     assert need["count"] == 1

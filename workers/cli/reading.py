@@ -60,6 +60,8 @@ def _list_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
     target = f"{row['target_tenant_type'] or ''} {row['target_tenant_id'] or ''}".strip()
     votes = (str(row["votes_approve"]), str(row["votes_reject"]))
     status = coloured(row["status"])
+    if row["unreachable"]:
+        status.append(", unreachable")
     return (str(row["id"]), row["action_type"], target, status, *votes, row["created_by"], when(row["expires_at"]))
 
 
@@ -92,6 +94,7 @@ def print_action(action: dict[str, Any]) -> None:
     requirement = Requirement.model_validate(action["requirement"])
     must_agree = quorum_tree.in_words(requirement.tree)
     others = "; or so of what caused it" if action["caused_by"] else ""
+    kept_out = ", ".join(requirement.excluded)
     facts = {
         "id": action["id"],
         "params": json.dumps(action["params"], ensure_ascii=False),
@@ -103,7 +106,8 @@ def print_action(action: dict[str, Any]) -> None:
         "must agree": f"{must_agree}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
         "escalates": _escalation(requirement, action) if requirement.escalation and action["status"] in OPEN else None,
         "votes bring": must_bring(requirement),
-        "may not": f"{', '.join(action['requirement']['excluded'])} (asked for it, or is its target{others})",
+        "may veto": ", ".join(requirement.veto_roles),
+        "may not": f"{kept_out} (asked for it, or is its target{others})" if kept_out else None,
         "waits for": _waits_for(action),
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
         "content": action["content_hash"],
@@ -119,7 +123,8 @@ def print_action(action: dict[str, Any]) -> None:
     for vote in action["votes"]:
         comment = f": {vote['comment']}" if vote["comment"] else ""
         lost = " (does not count: its key is revoked)" if vote["key_compromised"] else ""
-        out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']} {vote['vote']}{lost}{comment}"))
+        acting = f" (may act for {', '.join(vote['acts_for'])})" if vote["acts_for"] else ""
+        out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']}{acting} {vote['vote']}{lost}{comment}"))
     for attempt in action["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
         out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))
@@ -137,6 +142,8 @@ def _escalation(requirement: Requirement, action: dict[str, Any]) -> str:
 
 
 def _waits_for(action: dict[str, Any]) -> str | None:
+    if action["unreachable"] and action["status"] in OPEN:
+        return "somebody to change their vote: no approval is in reach, even if everybody left approved (see its trail)"
     if action["status"] == Status.APPROVED and action["next_attempt_at"] is None:
         return f"`ops-approval execute` by one of {' or '.join(sorted(EXECUTOR_ROLES))}, until {when(action['due_at'])} UTC"
     return _WAYS_OUT.get(action["status"]) if action["next_attempt_at"] is None else None
@@ -176,6 +183,8 @@ def event_json(event: Event) -> dict[str, Any]:
 def _event_row(event: Event) -> tuple[str | Text, ...]:
     names = ("vote", "comment", "reason", "step", "role", "attempt", "agreed_in", "policy_name")
     told = ", ".join(f"{name} {event.data[name]}" for name in names if event.data.get(name) is not None)
+    if lacking := event.data.get("missing"):
+        told += f"{', ' if told else ''}missing {' and '.join(lacking)}"
     return when(event.at), coloured(event.event.value), event.actor, told
 
 
@@ -222,7 +231,7 @@ def _find_receipts(conn: Connection, name: str) -> list[dict[str, Any]]:
 
 
 def list_people(*, as_json: AsJson = False, data: Data = None) -> None:
-    """Everybody in the newest snapshot, with the roles they hold now."""
+    """Everybody in the newest snapshot, with the roles they hold and whom they may act for now."""
     with open_reader(data) as conn:
         found = read.list_people(conn)
     if as_json:
@@ -230,9 +239,8 @@ def list_people(*, as_json: AsJson = False, data: Data = None) -> None:
     elif not found:
         out.print("The directory is empty. Send it with `ops-approval directory sync FILE`.")
     else:
-        print_table(
-            ("person", "name", "roles"), ((row["id"], row["name"] or "", " ".join(row["roles"])) for row in found)
-        )
+        told = ((row["id"], row["name"] or "", " ".join(row["roles"]), " ".join(row["acts_for"])) for row in found)
+        print_table(("person", "name", "roles", "acts for"), told)
 
 
 def list_holders(
@@ -241,7 +249,7 @@ def list_holders(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Who holds a role now."""
+    """Who holds a role now, and who may act for them."""
     with open_reader(data) as conn:
         found = read.list_holders(conn, role)
     if as_json:
@@ -249,5 +257,6 @@ def list_holders(
     elif not found:
         out.print(f"Nobody holds {shown(role)}.")
     else:
-        columns = ("person", "since (UTC)", "until (UTC)")
-        print_table(columns, ((row["id"], when(row["starts_at"]), when(row["ends_at"])) for row in found))
+        columns = ("person", "acts for", "since (UTC)", "until (UTC)")
+        told = ((row["id"], row["acts_for"] or "", when(row["starts_at"]), when(row["ends_at"])) for row in found)
+        print_table(columns, told)

@@ -228,7 +228,9 @@ def _print_outcome(outcome: dict[str, Any], *, as_json: bool, receipt: dict[str,
 
 @directory.command("sync")
 def sync(
-    file: Annotated[Path, typer.Argument(help="JSON: {snapshot, people: [{id, name?, grants: [{role}]}]}.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSON: {snapshot, people: [{id, name?, grants: [{role} or {acts_for}]}]}.")
+    ],
     *,
     wait: Wait = False,
     timeout_seconds: TimeoutSeconds = 10,
