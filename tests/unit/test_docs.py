@@ -12,7 +12,9 @@ from ruamel.yaml import YAML
 from typer.main import get_command
 
 from db.invariants import load
+from domain import quorum_tree
 from domain.action_type import ActionType
+from domain.policy import Rules
 from workers import definition_files
 from workers.cli.main import app
 from workers.handlers import http
@@ -109,3 +111,15 @@ def test_every_status_of_an_answer_means_what_the_page_about_execution_says() ->
     for status, outcome in said.items():
         meant = http._outcome(httpx.Response(status), b"", whole=True)
         assert type(meant).__name__.lower() == outcome, status
+
+
+def test_the_quorums_and_rules_of_the_page_about_policies_are_understood() -> None:
+    page = (ROOT / "docs" / "policies.md").read_text()
+    blocks = re.findall(r"^```yaml\n(policy:.*?)^```", page, re.MULTILINE | re.DOTALL)
+    for block in blocks:
+        Rules.model_validate(YAML(typ="safe", pure=True).load(block)["policy"])
+    shapes = re.findall(r"^\| `(\{type: .+?\})` \|", page, re.MULTILINE)
+    for shape in shapes:
+        quorum_tree.parse(YAML(typ="safe", pure=True).load(shape.replace("QUORUM, …", f"{shapes[0]}, {shapes[1]}")))
+    assert blocks
+    assert len(shapes) == 8

@@ -74,6 +74,14 @@ def _users(*users: Any) -> dict[str, Any]:
     return {"type": "specific_users", "value": {"users": list(users)}}
 
 
+def _of(shape: str, *parts: Any, **more: Any) -> dict[str, Any]:
+    return {"type": shape, "value": {"of": list(parts), **more}}
+
+
+_ONE = _role(role="a", min_votes=1)
+
+
+@pytest.mark.parametrize("within", ["nothing", "all_of", "any_of", "k_of"])
 @pytest.mark.parametrize(
     "document",
     [
@@ -117,11 +125,34 @@ def _users(*users: Any) -> dict[str, Any]:
         _users(1),
         {"type": "specific_users", "value": {"users": "ab"}},
         {"type": "specific_users", "value": {}},
+        *(_of(shape) for shape in ("all_of", "any_of", "k_of")),
+        *({"type": shape} for shape in ("all_of", "any_of", "k_of")),
+        *({"type": shape, "value": {"of": _ONE}} for shape in ("all_of", "any_of", "k_of")),
+        *(_of(shape, _of("any_of")) for shape in ("all_of", "any_of")),
+        *(_of("k_of", _ONE, _ONE, k=k) for k in (0, -1, 3, 1.0, "1", True, None)),
+        _of("k_of", _ONE),
+        _of("k_of", k=0),
+        _of("any_of", _ONE, k=1),
+        _of("any_of", _ONE, {"type": "none"}),
+        _of("all_of", {"type": "none"}),
+        _of("any_of", _ONE) | {"optional": True},
     ],
 )
-def test_nothing_zero_empty_omitted_or_unknown_is_a_quorum(document: Any) -> None:
+def test_nothing_zero_empty_omitted_or_unknown_is_a_quorum_nor_a_part_of_one(document: Any, within: str) -> None:
+    more = {"k": 1} if within == "k_of" else {}
+    whole = document if within == "nothing" else _of(within, _ONE, document, **more)
     with pytest.raises(ValueError, match=r"."):
-        quorum_tree.parse(document)
+        quorum_tree.parse(whole)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 1])
+def test_a_share_of_a_role_that_nobody_holds_is_somebody_and_out_of_reach(share: float) -> None:
+    parsed = quorum_tree.parse(_share(share, "finance_ops"))
+    tree = quorum_tree.freeze(parsed, directory({}), NOW)
+    assert tree is not None
+    decision = decide(tree, {})
+    assert (decision.verdict, decision.missing) == ("pending", ("1 more of finance_ops",))
+    assert decision.out_of_reach == decision.missing
 
 
 @pytest.mark.parametrize("tree", [{"node": "k_of", "k": 0}, {"node": "k_of", "k": 2}, {"node": "need", "count": 0}])
