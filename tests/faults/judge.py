@@ -61,12 +61,11 @@ def _look(workload: Workload) -> str:
         outcomes = workload.outcomes()
         unsettled = [what for sha in workload.tickets if (what := outcomes.get(sha, "missing")) not in SETTLED]
         moving = stage.rows(_MOVING)
-        naive = stage.rows("select from public.naive where status = 'approved'")
     except (psycopg.Error, redis.RedisError) as error:
         return type(error).__name__
-    if missing or unsettled or moving or naive:
+    if missing or unsettled or moving:
         states = sorted({*unsettled, *(row["status"] for row in moving)})
-        waiting = f"{len(unsettled)} unsettled, {len(moving)} moving {states}, {len(naive)} naive"
+        waiting = f"{len(unsettled)} unsettled, {len(moving)} moving {states}"
         return f"{missing} without a receipt, {waiting}"
     return ""
 
