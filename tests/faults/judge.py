@@ -9,8 +9,11 @@ import redis
 from tests.faults.stage import Stage
 from tests.faults.workload import SETTLED, Workload
 from workers import invariants
+from workers.stack.process import wait_until
 
 DRAIN_SECONDS = 120
+CONTROL_SECONDS = 60
+"""How long the control may take to repeat what it was killed at; it has hundreds left after stops that last seconds."""
 LOOK_SECONDS = 0.3
 SERVICE_OF = {"REPEATED": "keyed", "ASKED": "asked", "ONCE": "plain"}
 
@@ -49,6 +52,8 @@ def drain(workload: Workload) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"it has not come to rest after {DRAIN_SECONDS} seconds: {left}")
         time.sleep(LOOK_SECONDS)
+    naive = "select from public.naive where status = 'approved'"
+    wait_until(lambda: not workload.stage.rows(naive), CONTROL_SECONDS)
 
 
 def _look(workload: Workload) -> str:
