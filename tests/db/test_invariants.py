@@ -225,7 +225,10 @@ def test_who_should_be_kept_out_and_is_not_is_seen_unless_the_policy_allows_it(
     change = "update actions set requirement = requirement || %s where id = %s"
     owner.execute(change, [Jsonb({"excluded": kept_out}), action_id])
     recreate(owner, action_id)
-    policy = "update definitions set body = jsonb_set(body, '{policy,allow_self_approval}', %s) where kind = 'policy'"
+    policy = """
+        update definitions set body = jsonb_set(body, '{policy,allow_self_approval}', %s)
+         where kind = 'policy' and agreed_in is null
+    """
     owner.execute(policy, [Jsonb(allowed)])
     fine = allowed and kept_out == ["agent-123"]  # the target is kept out whatever a policy allows
     assert broken(owner) == (set() if fine else {"06_four_eyes"})
