@@ -22,8 +22,8 @@ from tests.faults.faults import FAULTS
 from tests.faults.round import Result, play
 
 GOALS = {
-    "kill -9 at random": 600,
-    "kill -9 at named points": 400,
+    "kill -9 at random": 850,
+    "kill -9 at named points": 150,
     "Postgres stop -m immediate": 200,
     "Redis kill -9": 50,
     "Redis kill -9, AOF tail cut": 50,
