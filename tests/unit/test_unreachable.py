@@ -114,3 +114,11 @@ def test_an_approval_that_fell_away_and_cannot_come_back_escalates() -> None:
     assert engine.events(action)[-2:] == ["reopened", "escalated"]
     engine.vote(action, "cfo")
     assert engine.status(action) == "approved"
+
+
+def test_others_are_those_who_are_here_and_could_fill_a_seat() -> None:
+    engine = company({"f1": ["finance_ops"], "f2": ["finance_ops"], "cfo": ["cfo"], "eve": ["finance_ops"]})
+    action = engine.action(engine.created({"triggered_by": "eve"}))
+    electorate = action.live_requirement.electorate(engine.world.directory, engine.world.now)
+    assert action.steps_reached == 1  # two of finance_ops are left, and the cfo
+    assert {person for person, _ in electorate.others({"f1"})} == {"f2", "cfo"}
