@@ -14,6 +14,7 @@ from db.schema import SchemaError
 from workers import logs
 from workers.cli import (
     administration,
+    answers,
     attempts,
     demo,
     doctor,
@@ -43,6 +44,8 @@ app.command()(sending.create)
 app.command()(sending.vote)
 app.command()(sending.execute)
 app.command()(sending.cancel)
+reading.actions.command("who")(answers.who)
+reading.actions.command("why-not")(answers.why_not)
 app.add_typer(reading.actions, name="actions")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
