@@ -18,6 +18,7 @@ from workers.cli import (
     attempts,
     demo,
     doctor,
+    explaining,
     invariants,
     keys,
     messages,
@@ -50,6 +51,7 @@ app.add_typer(reading.actions, name="actions")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
 app.add_typer(messages.messages, name="messages")
+policies.policies.command("explain")(explaining.explain)
 app.add_typer(policies.policies, name="policies")
 app.add_typer(sending.directory, name="directory")
 app.add_typer(keys.keys, name="keys")
