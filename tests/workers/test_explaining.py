@@ -1,4 +1,4 @@
-"""The command that explains says what creating would do, and does nothing."""
+"""The commands that explain and doubt policies say what creating would do, and do nothing."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 from tests.workers.test_answers import Desk
 from tests.world import Installation, top_up
+from workers import definition_files
 
 DRAFT = """
 policies:
@@ -64,3 +65,23 @@ def test_what_would_be_refused_is_told_with_its_code(desk: Desk, tmp_path: Path)
     for text in ("{", json.dumps(body | {"origin": "nowhere"})):
         file.write_text(text)
         assert "docs/wire-format.md" in desk.says("policies", "explain", file, code=2)
+
+
+def test_doubts_about_what_is_in_force_and_about_a_file_are_told(
+    installation: Installation, desk: Desk, tmp_path: Path
+) -> None:
+    told = desk.told("policies", "lint", code=1)
+    assert [(doubt["policy"], doubt["code"]) for doubt in told if doubt["severity"] != "note"] == [
+        ("Merchant Freeze", "cannot_be_filled")  # there is one pay_admin here
+    ]
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(DRAFT.replace("cfo", "chairman"))
+    alone = desk.told("policies", "lint", draft, code=1)
+    assert [(doubt["policy"], doubt["code"], doubt["severity"]) for doubt in alone] == [
+        ("Large", "executes_by_itself", "warning")
+    ]
+    definition_files.apply(installation.owner, definition_files.read(draft), by="tests")
+    said = desk.says("policies", "lint", code=1)
+    assert "cannot_be_filled" in said
+    assert "1 more of chairman" in said
+    assert "Nothing was changed" in desk.says("policies", "lint", tmp_path / "nothing.yaml", code=2)

@@ -21,6 +21,7 @@ from workers.cli import (
     explaining,
     invariants,
     keys,
+    linting,
     messages,
     policies,
     reading,
@@ -51,6 +52,7 @@ app.add_typer(reading.actions, name="actions")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
 app.add_typer(messages.messages, name="messages")
+policies.policies.command("lint")(linting.lint_policies)
 policies.policies.command("explain")(explaining.explain)
 app.add_typer(policies.policies, name="policies")
 app.add_typer(sending.directory, name="directory")
