@@ -26,6 +26,16 @@ class Finding:
     type_mismatch: bool
     within: tuple["Finding", ...] = ()
 
+    @property
+    def unmet(self) -> "Finding":
+        """Of what surely does not hold the first part that is the reason; itself where the parts only fail together."""
+        return first_unmet(self.within) if self.operator in {"$and", "$all"} else self
+
+
+def first_unmet(findings: Iterable[Finding]) -> Finding:
+    """The first condition that surely does not hold; there is one wherever all together surely do not."""
+    return next(finding for finding in findings if not finding.holds and not finding.type_mismatch).unmet
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from domain import changing, messages, policy, quorum_tree, registering, voting
 from domain.action_type import ActionType
-from domain.definition import Risk, RiskName
 from domain.exact_json import canonical
+from domain.facts import facts_of
 from domain.internal_types import INTERNAL_TYPES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
@@ -60,16 +60,28 @@ def make(
         caused_by = world.actions.get(subject_of(body.action_type, body.params) or action_id)
         if caused_by is None or caused_by.status is not SUBJECT_STATUS[Internal(body.action_type)]:
             return Refusal(Code.SUBJECT_NOT_IN_STATE, f"It is {'unknown' if caused_by is None else caused_by.status}.")
-    target = _target(action_type.definition, body)
-    if isinstance(target, Refusal):
-        return target
-    risk_level = _risk_level(action_type.definition, body)
-    chosen = policy.choose(world.definitions, _facts(body, target, risk_level))
+    facts = facts_of(action_type.definition, body)
+    if isinstance(facts, Refusal):
+        return facts
+    return begin(world, issuer, action_id, body, action_type, facts, caused_by)
+
+
+def begin(
+    world: World,
+    issuer: str,
+    action_id: UUID,
+    body: CreateAction,
+    action_type: Versioned[ActionType],
+    facts: dict[str, Any],
+    caused_by: Action | None,
+) -> Action | Refusal:
+    """Begin an action of these facts under the policy that is for it; a refusal where none can be chosen."""
+    chosen = policy.choose(world.definitions, facts)
     if isinstance(chosen, Refusal):
         return chosen
-    if body.action_type in INTERNAL_TYPES and _lets_one_alone(world, chosen.definition):
+    if body.action_type in INTERNAL_TYPES and lets_one_alone(world, chosen.definition):
         chosen = Versioned(0, policy.DEFAULT_POLICY)
-    action = _action(world, issuer, body, action_id, action_type, target, risk_level, chosen, caused_by)
+    action = _action(world, issuer, body, action_id, action_type, facts, chosen, caused_by)
     action = world.note(action, EventName.CREATED, body.created_by, _created(action))
     return voting.settle(world, action)
 
@@ -106,44 +118,13 @@ def _creator_refusal(world: World, scope: Scope, body: CreateAction) -> Refusal 
     return Refusal(Code.CREATOR_NOT_ALLOWED, f"{body.created_by!r} needs one of {', '.join(sorted(CREATOR_ROLES))}.")
 
 
-def _target(action_type: ActionType, body: CreateAction) -> tuple[str | None, str | None] | Refusal:
-    """The target that the params name, where the action type says which param that is; else the message's own."""
-    named = (body.target_tenant_type, body.target_tenant_id)
-    if action_type.target is None:
-        return named
-    tenant_id = body.params.get(action_type.target.param)
-    if not isinstance(tenant_id, str) or not tenant_id:
-        return Refusal(Code.TARGET_MISMATCH, f"params.{action_type.target.param} must name the target, as text.")
-    derived = (action_type.target.tenant_type, tenant_id)
-    if any(given not in (None, right) for given, right in zip(named, derived, strict=True)):
-        return Refusal(Code.TARGET_MISMATCH, f"Its params name {derived[0]} {derived[1]!r}.")
-    return derived
-
-
-def _risk_level(action_type: ActionType, body: CreateAction) -> RiskName:
-    return max(action_type.minimum_risk_level, body.risk_level or "low", key=lambda name: Risk[name])
-
-
-def _facts(body: CreateAction, target: tuple[str | None, str | None], risk_level: RiskName) -> dict[str, Any]:
-    facts = {
-        "action_type": body.action_type,
-        "origin": body.origin,
-        "risk_level": risk_level,
-        "target_tenant_type": target[0],
-        "target_tenant_id": target[1],
-        "created_by": body.created_by,
-        "params": body.params,
-    }
-    return {name: value for name, value in facts.items() if value is not None}
-
-
 def _change_refusal(world: World, body: CreateAction) -> Refusal | None:
     if body.action_type in KEY_TYPES:
         return registering.refusal(world, body.action_type, body.params)
     return changing.refusal(world, body.params) if body.action_type == Internal.CHANGE_DEFINITION else None
 
 
-def _lets_one_alone(world: World, chosen: policy.Policy) -> bool:
+def lets_one_alone(world: World, chosen: policy.Policy) -> bool:
     """Whether one person could agree to it alone, or nobody need."""
     rules = chosen.policy
     if rules.tree is None:
@@ -194,8 +175,7 @@ def _action(
     body: CreateAction,
     action_id: UUID,
     action_type: Versioned[ActionType],
-    target: tuple[str | None, str | None],
-    risk_level: RiskName,
+    facts: dict[str, Any],
     chosen: Versioned[policy.Policy],
     caused_by: Action | None,
 ) -> Action:
@@ -209,14 +189,16 @@ def _action(
         "action_type": body.action_type,
         "action_type_version": action_type.version,
         "params": body.params,
-        "target_tenant_type": target[0],
-        "target_tenant_id": target[1],
-        "risk_level": risk_level,
+        "target_tenant_type": facts.get("target_tenant_type"),
+        "target_tenant_id": facts.get("target_tenant_id"),
+        "risk_level": facts["risk_level"],
         "created_by": body.created_by,
         "triggered_by": body.triggered_by,
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
-        "requirement": _requirement(world, rules, terms, _kept_out(rules, body, target[1], caused_by)),
+        "requirement": _requirement(
+            world, rules, terms, _kept_out(rules, body, facts.get("target_tenant_id"), caused_by)
+        ),
         "required_quorum": terms.required_quorum,
         "required_ratio": terms.required_ratio,
         "timeout_seconds": terms.timeout_seconds,

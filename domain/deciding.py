@@ -22,7 +22,7 @@ def decide(world: World, action: Action, since: datetime | None = None) -> Actio
 
     `since` is the deadline that passed, where one did: what begins because of it begins then, whoever noticed when.
     """
-    decision = _decision(world, action)
+    decision = judge(world, action)
     still_unreachable = action.unreachable and bool(decision.out_of_reach)
     action = world.tally(replace(action, unreachable=still_unreachable), decision.tally)
     match decision.verdict:
@@ -79,7 +79,7 @@ def decide_again(world: World, action: Action) -> Action:
 
     Roles may have been lost since, and keys revoked as compromised.
     """
-    decision = _decision(world, action)
+    decision = judge(world, action)
     if decision.verdict is Verdict.APPROVED:
         return action
     action = world.note(
@@ -119,9 +119,19 @@ def _frozen(roles: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
     return {person: frozenset(held) for person, held in roles.items()}
 
 
-def _decision(world: World, action: Action) -> Decision:
-    votes = [cast.counted for cast in world.votes.get(action.id, {}).values() if cast.kid not in world.compromised]
-    return quorum.decide(action.live_requirement, votes, world.directory, world.now)
+def judge(world: World, action: Action) -> Decision:
+    """What the votes on an action come to now."""
+    return quorum.decide(action.live_requirement, _counted(world, action), world.directory, world.now)
+
+
+def heard(world: World, action: Action) -> frozenset[str]:
+    """The voters whose votes on an action count for something now."""
+    voices = {vote.person: vote.voice for vote in _counted(world, action) if vote.choice is not Choice.WITHDRAW}
+    return frozenset(action.live_requirement.electorate(world.directory, world.now).heard(voices))
+
+
+def _counted(world: World, action: Action) -> list[CountedVote]:
+    return [cast.counted for cast in world.votes.get(action.id, {}).values() if cast.kid not in world.compromised]
 
 
 def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]:

@@ -205,10 +205,15 @@ class Definitions:
     removals: tuple[Removal, ...] = ()
 
     @cached_property
+    def policies_in_order(self) -> tuple[Versioned[Policy], ...]:
+        """The newest versions, in the order in which they are asked; disabled ones, which are not asked, too."""
+        newest = self._in_force("policy", self.policies).values()
+        return tuple(sorted(newest, key=lambda policy: (-policy.definition.priority, policy.definition.name)))
+
+    @cached_property
     def policies_in_force(self) -> tuple[Versioned[Policy], ...]:
         """Enabled newest versions, in the order in which they are asked."""
-        enabled = (policy for policy in self._in_force("policy", self.policies).values() if policy.definition.enabled)
-        return tuple(sorted(enabled, key=lambda policy: (-policy.definition.priority, policy.definition.name)))
+        return tuple(policy for policy in self.policies_in_order if policy.definition.enabled)
 
     @cached_property
     def action_types_in_force(self) -> Mapping[str, Versioned[ActionType]]:
@@ -284,16 +289,17 @@ def choose(definitions: Definitions, facts: Mapping[str, Any]) -> Versioned[Poli
         criteria = policy.definition.parsed_criteria
         answer = criteria.judge(facts)
         if not answer.sure:
-            mistake = _first_mistake(criteria.explain(facts))
+            mistake = first_mistake(criteria.explain(facts))
             return Refusal(Code.CRITERIA_TYPE_MISMATCH, f"Policy {policy.definition.name!r} asks for {mistake.words}.")
         if answer.holds:
             return policy
     return Versioned(0, DEFAULT_POLICY)
 
 
-def _first_mistake(findings: Iterable[Finding]) -> Finding:
+def first_mistake(findings: Iterable[Finding]) -> Finding:
+    """The first single condition that met a value of another type, of findings that are unsure because of one."""
     first = next(finding for finding in findings if finding.type_mismatch)
-    return _first_mistake(first.within) if first.within else first
+    return first_mistake(first.within) if first.within else first
 
 
 def effective_auto_execute(policy: bool | None, message: bool | None) -> bool:

@@ -1,9 +1,11 @@
 """Voting: whose vote counts, and since when."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from domain import deadlines, deciding
+from domain.electorate import Electorate
 from domain.keys import Scope
 from domain.lifecycle import OPEN, Status
 from domain.messages import CastVote, Message, Outcome, Receipt
@@ -37,8 +39,8 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
         world.parked.setdefault(body.action_id, []).append(message)
         return Receipt(Outcome.PARKED, "The vote waits for its action to be created.", action_id=body.action_id)
     action = deadlines.enforce(world, action)
-    voice = _voice(world, message, body.voter_id)
-    if (refusal := _refusal(world, action, message, body, voice)) is not None:
+    voice = voice_of(world, message, body.voter_id)
+    if (refusal := next(refusals(world, action, message, body, voice), None)) is not None:
         return refusal
     cast = _vote(world, message, body, voice)
     previous = world.votes.get(action.id, {}).get(body.voter_id)
@@ -73,7 +75,7 @@ def settle(world: World, action: Action) -> Action:
     return world.actions[action.id]
 
 
-def _voice(world: World, message: Message, voter: str) -> Voice:
+def voice_of(world: World, message: Message, voter: str) -> Voice:
     """The voter, and whom they may act for now, each with the roles held that the key may speak for.
 
     `ANY_ROLE` is beside them if the key is not bound to roles at all.
@@ -87,35 +89,39 @@ def _voice(world: World, message: Message, voter: str) -> Voice:
     return voice
 
 
-def _refusal(world: World, action: Action, message: Message, body: CastVote, voice: Voice) -> Refusal | None:
-    """Why this vote may not count, if it may not; the first reason of several, the most telling first."""
+def refusals(world: World, action: Action, message: Message, body: CastVote, voice: Voice) -> Iterator[Refusal]:
+    """Why this vote may not count: every reason there is, the most telling first; the first one is the vote's answer."""
     if not Scope.allows(message.scope.action_types, action.action_type):
-        return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
+        yield Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
     if action.status not in OPEN:
-        return Refusal(Code.ACTION_CLOSED, f"It is {action.status}.")
+        yield Refusal(Code.ACTION_CLOSED, f"It is {action.status}.")
     electorate = action.live_requirement.electorate(world.directory, world.now)
     if (name := electorate.kept_out_by(body.voter_id)) is not None:
         acting = "" if name == body.voter_id else f", and {body.voter_id!r} may act for them"
-        return Refusal(Code.SEPARATION_OF_DUTIES, f"That is {name!r} here{acting}.")
+        yield Refusal(Code.SEPARATION_OF_DUTIES, f"That is {name!r} here{acting}.")
+        electorate = replace(electorate, excluded=())  # what else there is, were they not kept out
     held = frozenset().union(*(world.directory.roles_of(person, world.now) for person in voice))
     if claimed := set(body.voter_roles) - held:
         roles = ", ".join(sorted(claimed))
-        return Refusal(Code.ROLE_NOT_HELD, f"Neither {body.voter_id!r} nor anybody they act for holds {roles}.")
+        yield Refusal(Code.ROLE_NOT_HELD, f"Neither {body.voter_id!r} nor anybody they act for holds {roles}.")
+    yield from _not_eligible(electorate, body, voice)
+    if action.requirement.require_personal_key and message.person is None:
+        yield Refusal(Code.PERSONAL_KEY_REQUIRED)
+    if action.requirement.require_content_hash and body.content_hash is None:
+        yield Refusal(Code.CONTENT_HASH_REQUIRED)
+    if body.content_hash is not None and body.content_hash != action.content_hash.hex():
+        yield Refusal(Code.CONTENT_HASH_MISMATCH)
+    if body.cast_at is not None and body.cast_at > message.issued_at:
+        yield Refusal(Code.CAST_IN_FUTURE)
+
+
+def _not_eligible(electorate: Electorate, body: CastVote, voice: Voice) -> Iterator[Refusal]:
     heard = electorate.heard({body.voter_id: voice}).get(body.voter_id, {})
     if not heard:
-        return Refusal(Code.NOT_ELIGIBLE, _WHO_MAY)
-    if body.vote is Choice.APPROVE and not any(electorate.seats(*spoken_for) for spoken_for in heard.items()):
+        yield Refusal(Code.NOT_ELIGIBLE, _WHO_MAY)
+    elif body.vote is Choice.APPROVE and not any(electorate.seats(*spoken_for) for spoken_for in heard.items()):
         vetoing = electorate.veto_of(frozenset().union(*heard.values()))
-        return Refusal(Code.NOT_ELIGIBLE, f"With {vetoing} they may reject, abstain or withdraw, and not approve.")
-    if action.requirement.require_personal_key and message.person is None:
-        return Refusal(Code.PERSONAL_KEY_REQUIRED)
-    if action.requirement.require_content_hash and body.content_hash is None:
-        return Refusal(Code.CONTENT_HASH_REQUIRED)
-    if body.content_hash is not None and body.content_hash != action.content_hash.hex():
-        return Refusal(Code.CONTENT_HASH_MISMATCH)
-    if body.cast_at is not None and body.cast_at > message.issued_at:
-        return Refusal(Code.CAST_IN_FUTURE)
-    return None
+        yield Refusal(Code.NOT_ELIGIBLE, f"With {vetoing} they may reject, abstain or withdraw, and not approve.")
 
 
 def _vote(world: World, message: Message, body: CastVote, voice: Voice) -> Vote:

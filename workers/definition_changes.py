@@ -43,3 +43,10 @@ def removal(definitions: Definitions, kind: Kind, name: str) -> Difference | Non
     if definitions.in_force(kind, name) is None:
         return None
     return Difference(kind, name, definitions.newest_version(kind, name), None)
+
+
+def drafted(definitions: Definitions, wanted: Iterable[Defined]) -> Definitions:
+    """What would be in force if all that is wanted came into force now."""
+    for kind, item in wanted:
+        definitions = definitions.changed(kind, item.name, definitions.newest_version(kind, item.name) + 1, item)
+    return definitions

@@ -46,6 +46,7 @@ COLOURS = {
     "warning": "yellow",
     "problem": "bold red",
     "broken": "bold red",
+    "error": "bold red",
 }
 
 

@@ -14,11 +14,14 @@ from db.schema import SchemaError
 from workers import logs
 from workers.cli import (
     administration,
+    answers,
     attempts,
     demo,
     doctor,
+    explaining,
     invariants,
     keys,
+    linting,
     messages,
     policies,
     reading,
@@ -43,10 +46,14 @@ app.command()(sending.create)
 app.command()(sending.vote)
 app.command()(sending.execute)
 app.command()(sending.cancel)
+reading.actions.command("who")(answers.who)
+reading.actions.command("why-not")(answers.why_not)
 app.add_typer(reading.actions, name="actions")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
 app.add_typer(messages.messages, name="messages")
+policies.policies.command("lint")(linting.lint_policies)
+policies.policies.command("explain")(explaining.explain)
 app.add_typer(policies.policies, name="policies")
 app.add_typer(sending.directory, name="directory")
 app.add_typer(keys.keys, name="keys")

@@ -43,7 +43,7 @@ def apply_policies(
 
     Before there is a directory nobody could approve: then the owner of the database puts them in force at once.
     """
-    wanted = _read(file)
+    wanted = read_definitions(file)
     with open_reader(data) as conn:
         agreement, definitions = needs_agreement(conn), load_definitions(conn)
     if not agreement:
@@ -120,7 +120,7 @@ def diff(
             definitions = load_definitions(conn)
         found = [
             _compared(definitions, difference)
-            for difference in definition_changes.differences(definitions, _read(Path(name)))
+            for difference in definition_changes.differences(definitions, read_definitions(Path(name)))
         ]
     else:
         versions = {row["version"]: row["body"] for row in _versions(name, kind, data)} | {0: None}
@@ -155,7 +155,8 @@ def list_policies(*, as_json: AsJson = False, data: Data = None) -> None:
     print_table(columns, (_policy_row(row) for row in found))
 
 
-def _read(file: Path) -> list[Defined]:
+def read_definitions(file: Path) -> list[Defined]:
+    """The definitions in a file; who names one that is not understood is told where and why."""
     try:
         return definition_files.read(file)
     except definition_files.DefinitionFileError as error:

@@ -1,0 +1,131 @@
+"""Who may vote on an action, who not and why, and what is missing: answered by the code that counts votes and decides."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from domain import deciding, voting
+from domain.keys import PERSONAL_SCOPE
+from domain.lifecycle import OPEN
+from domain.messages import CastVote, Message
+from domain.quorum import Choice, Decision, EscalationStep, pools
+from domain.quorum_tree import ANY_ROLE
+from domain.refusals import Code, Refusal
+from domain.seating import Voice
+from domain.world import Action, Vote, World
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """What a person could say about an action now, with the best vote they could send.
+
+    `may` are the choices that would be counted; `refusals` say why an approval would not be, first the one that it would
+    get. `voice` is whom they could speak for, themselves among them, with the roles by which. `cast` is their vote so far,
+    and `counts` whether it is among those that a decision is made on now.
+    """
+
+    person: str
+    may: tuple[Choice, ...]
+    refusals: tuple[Refusal, ...]
+    voice: Voice
+    cast: Vote | None
+    counts: bool
+
+    @property
+    def kept_out(self) -> bool:
+        """Whether only their part in the action keeps them from voting."""
+        return [refusal.code for refusal in self.refusals] == [Code.SEPARATION_OF_DUTIES]
+
+
+@dataclass(frozen=True, slots=True)
+class StepAhead:
+    """An escalation step that is not open yet, when it opens at the latest, and who could approve only from then on."""
+
+    step: EscalationStep
+    opens_at: datetime
+    people: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Electors:
+    """Everybody whose word matters to an action, and what its votes come to now.
+
+    `absent` are people whom it names and who do not work here.
+    """
+
+    decision: Decision
+    voters: tuple[Voter, ...]
+    absent: tuple[str, ...]
+    ahead: tuple[StepAhead, ...]
+
+
+def voter(world: World, action: Action, person: str) -> Voter:
+    """What this person could say about the action now, and why not."""
+    said = {choice: _best_vote(world, action, person, choice) for choice in Choice}
+    voice = voting.voice_of(world, said[Choice.APPROVE][0], person)
+    refusals = {choice: tuple(voting.refusals(world, action, *best, voice)) for choice, best in said.items()}
+    electorate = action.live_requirement.electorate(world.directory, world.now)
+    heard = electorate.heard({person: voice}).get(person, {})
+    return Voter(
+        person=person,
+        may=tuple(choice for choice in Choice if not refusals[choice]),
+        refusals=refusals[Choice.APPROVE],
+        voice={name: roles - {ANY_ROLE} for name, roles in heard.items()},
+        cast=world.votes.get(action.id, {}).get(person),
+        counts=person in deciding.heard(world, action),
+    )
+
+
+def electors(world: World, action: Action) -> Electors:
+    """Who may vote on an action now or at a later step, who has, who is kept out, and what is missing."""
+    requirement, directory = action.requirement, world.directory
+    named = {person for people in pools(requirement.tree, ()) for person in people.ids}
+    everybody = directory.people | {grant.person for grant in directory.grants} | named
+    voters = [voter(world, action, person) for person in sorted(everybody | world.votes.get(action.id, {}).keys())]
+    return Electors(
+        decision=deciding.judge(world, action),
+        voters=tuple(item for item in voters if item.may or item.kept_out or item.cast),
+        absent=tuple(sorted(person for person in named if not directory.has(person, world.now))),
+        ahead=tuple(_steps_ahead(world, action, [item.person for item in voters if Choice.APPROVE not in item.may])),
+    )
+
+
+def _steps_ahead(world: World, action: Action, others: list[str]) -> Iterator[StepAhead]:
+    """The steps to come, each with those of these people who could approve from then on, as things are."""
+    opens_at, reached = action.expires_at, action.steps_reached
+    for number, step in enumerate(
+        action.requirement.escalation[reached:] if action.status in OPEN else (), reached + 1
+    ):
+        then = replace(action, steps_reached=number)
+        people = tuple(person for person in others if Choice.APPROVE in voter(world, then, person).may)
+        yield StepAhead(step, opens_at, people)
+        opens_at, others = opens_at + timedelta(seconds=step.timeout_seconds), [p for p in others if p not in people]
+
+
+def opens_to(world: World, action: Action, person: str) -> StepAhead | None:
+    """The first step to come from which on this person could approve, if there is one."""
+    return next((ahead for ahead in _steps_ahead(world, action, [person]) if ahead.people), None)
+
+
+def _best_vote(world: World, action: Action, person: str, choice: Choice) -> tuple[Message, CastVote]:
+    """A vote that would come just now: it names the content, and its key may speak for every role.
+
+    The key is the voter's own one if they have one.
+    """
+    own = any(key.person == person and key.valid_at(world.now) for key in world.keys.values())
+    body = CastVote(action_id=action.id, voter_id=person, vote=choice, content_hash=action.content_hash.hex())
+    message = Message(
+        content_sha256=b"",
+        token="",
+        issuer="",
+        jti="",
+        kid="",
+        type=CastVote.__name__,
+        audience=world.audience,
+        issued_at=world.now,
+        expires_at=action.expires_at,
+        scope=PERSONAL_SCOPE,
+        body=body,
+        person=person if own else None,
+    )
+    return message, body
