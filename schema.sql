@@ -214,7 +214,7 @@ create index actions_caused_by on actions (caused_by) where caused_by is not nul
 create index actions_of_alert on actions ((params ->> 'alert_id')) where length(params ->> 'alert_id') <= 300;
 
 -- A change of status is one that domain/lifecycle.py has (generated from there by `make generate`), a final state stays,
--- and what was asked for never changes, whoever the database's user is.
+-- but for the end of its trail, and what was asked for never changes, whoever the database's user is.
 create function guard_action() returns trigger language plpgsql as $$
 begin
     if old.status in (
@@ -222,7 +222,12 @@ begin
         'executed', 'rejected', 'expired', 'cancelled'
         -- generated: end
     ) then
-        raise exception 'an action that is % stays as it is', old.status using errcode = 'check_violation';
+        -- But the trail of what one person may approve alone can go on: others ratify that, or not, perhaps after its end.
+        if jsonb_typeof(old.requirement -> 'break_glass') is distinct from 'object'
+           or to_jsonb(new) - array['event_seq', 'event_hash', 'updated_at']
+              is distinct from to_jsonb(old) - array['event_seq', 'event_hash', 'updated_at'] then
+            raise exception 'an action that is % stays as it is', old.status using errcode = 'check_violation';
+        end if;
     end if;
     if new.status <> old.status and (old.status, new.status) not in (
         -- generated: transitions
@@ -342,8 +347,11 @@ create table votes (
     kid           text not null references keys,
     -- The content that the person saw, as the message said; null when it said nothing.
     content_hash  text,
+    -- Why one person's approval is to be enough alone; null of every other vote.
+    break_glass   text check (length(break_glass) between 1 and 4000),
     metadata      jsonb not null,
     recorded_at   timestamptz not null,
+    constraint glass_breaks_to_approve check (break_glass is null or choice = 'approve'),
     primary key (action_id, person_id)
 );
 create index votes_of_person on votes (person_id, recorded_at desc);
@@ -417,6 +425,8 @@ create table events (
     primary key (action_id, seq)
 );
 create index events_by_transaction on events (xid, id);
+-- How often a person has broken glass, and when others last refused to ratify that.
+create index events_of_glass on events ((data ->> 'person')) where event in ('glass_broken', 'ratification_refused');
 
 -- History is not rewritten, not even by the owner of the tables in passing.
 create function refuse_rewriting() returns trigger language plpgsql as $$

@@ -1,7 +1,8 @@
 """Read and lock what a batch of inputs needs: a fixed number of statements, whatever the batch.
 
-Locks are taken in one order everywhere: advisory locks of message identities, action ids and definitions (sorted), then the
-rows of actions (sorted). Votes, attempts and grants are read by statements that start after the locks are held, and `now` is
+Locks are taken in one order everywhere: advisory locks of message identities, action ids, definitions and people who break
+glass (sorted), then the rows of actions (sorted). A sweep alone comes with rows that it has claimed; should it and another
+wait for each other's, Postgres ends one of them, which is tried again. Votes, attempts and grants are read by statements that start after the locks are held, and `now` is
 the database's clock after that.
 """
 
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from db import locks, rows
+from db import glass, locks, rows
 from db.connect import Connection
 from db.definitions import load_definitions
 from db.keys import load_key_ring
@@ -21,7 +22,7 @@ from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.internal import made_by
-from domain.internal_types import CHANGES, KEY_TYPES, SUBJECT_STATUS, subject_of
+from domain.internal_types import CHANGES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.messages import (
     AnyBody,
     CancelAction,
@@ -103,6 +104,8 @@ def _lock(conn: Connection, inputs: Sequence[Input]) -> None:
                 names.add(f"action {made_by(given.action_id)}")
             case _:
                 pass  # the others concern one existing action, and its row is the lock
+    for made, person in glass.breaking(inputs).items():
+        names |= {f"action {made}", f"glass {person}"}
     locks.lock(conn, names)
 
 
@@ -132,6 +135,7 @@ def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> N
     # What is to be buried needs no parked votes; they may be what it cannot be applied with.
     created = [item.action_id for item in inputs if isinstance(item, Message) and isinstance(item.body, CreateAction)]
     created += [made_by(item.action_id) for item in inputs if isinstance(item, Perform)]
+    created += glass.breaking(inputs)
     found = conn.execute(
         """
         with wanted as (
@@ -208,15 +212,21 @@ def _subjects_asked_for(inputs: Sequence[Input]) -> set[UUID]:
 
 
 def _subjects_to_change(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
-    """The subjects of internal actions that are to be carried out.
+    """The subjects of internal actions that are to be carried out, and of ratifications, which change them by any end.
 
     Read before the locks are taken, all in one order; what an action is about never changes.
     """
     performed = [item.action_id for item in inputs if isinstance(item, Perform)]
-    if not performed:
-        return set()
-    statement = "select caused_by from actions where id = any(%s) and action_type = any(%s) and caused_by is not null"
-    return {row["caused_by"] for row in conn.execute(statement, [performed, list(SUBJECT_STATUS)]).fetchall()}
+    concerned = [action_id for item in inputs if (action_id := _action_id(item)) is not None]
+    found = conn.execute(
+        """
+        select caused_by from actions where id = any(%s) and action_type = any(%s) and caused_by is not null
+        union
+        select caused_by from actions where id = any(%s) and action_type = %s
+        """,
+        [performed, list(SUBJECT_STATUS), concerned, Internal.RATIFY],
+    ).fetchall()
+    return {row["caused_by"] for row in found}
 
 
 def _action_id(item: Input) -> UUID | None:
@@ -270,7 +280,7 @@ def _load_grants(conn: Connection, world: World, inputs: Sequence[Input], others
         "select id from people where snapshot = %s and (%s or id = any(%s))",
         [world.snapshot, everybody, sorted(concerned)],
     ).fetchall()
-    world.directory = Directory.of(grants, (row["id"] for row in here))
+    world.directory = Directory.of(grants, (row["id"] for row in here), glass.load(conn, world, inputs))
 
 
 def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:
@@ -281,7 +291,7 @@ def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:
             case Message(body=CreateAction(required_quorum=wished)):
                 wished_tree = None if wished is None else quorum_tree.parse(wished)
                 found += [world.definitions.pools, pools(wished_tree, ())]
-            case Perform():
+            case Perform() | Message(body=CastVote(break_glass=str())):
                 found.append(world.definitions.pools)
     return frozenset().union(*found)
 

@@ -14,7 +14,10 @@ Row = dict[str, Any]
 
 
 def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
-    """An action as callers know it, with its votes and their counts, `approval_ratio` (0 with none), its attempts, and what it `led_to`."""
+    """An action as callers know it, with its votes and their counts, `approval_ratio` (0 with none), its attempts, and what it `led_to`.
+
+    `glass` tells who approved it alone and why, and whether others ratified that.
+    """
     return conn.execute(
         """
         select a.id, a.idempotency_key, a.origin, a.action_type, a.params, a.target_tenant_type, a.target_tenant_id, a.status,
@@ -28,6 +31,7 @@ def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
                a.quorum_satisfied, a.unreachable,
                coalesce((select jsonb_agg(jsonb_build_object('voter_id', v.person_id, 'vote', v.choice, 'comment', v.comment,
                                                              'roles', v.roles, 'acts_for', v.acts_for, 'cast_at', v.cast_at,
+                                                             'break_glass', v.break_glass,
                                                              'key_compromised', k.revoked_why is not distinct from 'compromised')
                                           order by v.recorded_at)
                            from votes v join keys k using (kid) where v.action_id = a.id), '[]') as votes,
@@ -35,6 +39,10 @@ def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
                                                              'started_at', t.started_at, 'finished_at', t.finished_at,
                                                              'reason', t.reason) order by t.number)
                            from attempts t where t.action_id = a.id), '[]') as attempts,
+               coalesce((select jsonb_agg(jsonb_build_object('event', e.event, 'at', e.at) || e.data order by e.seq)
+                           from events e
+                          where e.action_id = a.id and e.event in ('glass_broken', 'ratified', 'ratification_refused')),
+                        '[]') as glass,
                coalesce((select jsonb_agg(jsonb_build_object('id', l.id, 'action_type', l.action_type, 'status', l.status)
                                           order by l.created_at, l.id)
                            from actions l where l.caused_by = a.id), '[]') as led_to
@@ -45,11 +53,17 @@ def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
 
 
 def list_actions(conn: Connection, statuses: Collection[Status], limit: int, offset: int = 0) -> list[Row]:
-    """Actions in these states, those with an unknown outcome first, then the newest first."""
+    """Actions in these states, those with an unknown outcome first, then the newest first.
+
+    `glass` is null but for those that one person approved alone: glass_broken, ratified or ratification_refused.
+    """
     return conn.execute(
         """
         select id, action_type, target_tenant_type, target_tenant_id, status, risk_level, votes_approve, votes_reject,
-               quorum_satisfied, unreachable, created_by, created_at, expires_at
+               quorum_satisfied, unreachable, created_by, created_at, expires_at,
+               (select e.event from events e
+                 where e.action_id = actions.id and e.event in ('glass_broken', 'ratified', 'ratification_refused')
+                 order by e.seq desc limit 1) as glass
           from actions where status = any(%s)
          order by status = 'outcome_unknown' desc, created_at desc, id limit %s offset %s
         """,

@@ -80,9 +80,9 @@ _ACTIONS = """
 _VOTES = """
     insert into votes select * from jsonb_populate_recordset(null::votes, %s)
     on conflict (action_id, person_id) do update set
-        (choice, comment, roles, acts_for, cast_at, issuer, jti, kid, content_hash, metadata, recorded_at)
+        (choice, comment, roles, acts_for, cast_at, issuer, jti, kid, content_hash, break_glass, metadata, recorded_at)
         = (excluded.choice, excluded.comment, excluded.roles, excluded.acts_for, excluded.cast_at, excluded.issuer, excluded.jti, excluded.kid,
-           excluded.content_hash, excluded.metadata, excluded.recorded_at)
+           excluded.content_hash, excluded.break_glass, excluded.metadata, excluded.recorded_at)
 """
 
 _ATTEMPTS = """

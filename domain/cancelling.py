@@ -1,6 +1,7 @@
 """Taking an action back: by who created it or an ops_admin, until its execution has started."""
 
 from domain import deadlines
+from domain.internal_types import Internal
 from domain.keys import Scope
 from domain.lifecycle import OPEN, Status
 from domain.messages import CancelAction, Message, Outcome, Receipt
@@ -19,6 +20,8 @@ def cancel(world: World, message: Message, body: CancelAction) -> Receipt | Refu
         return Refusal(Code.UNKNOWN_ACTION)
     if not Scope.allows(message.scope.action_types, action.action_type):
         return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
+    if action.action_type == Internal.RATIFY:
+        return Refusal(Code.CANCELLER_NOT_ALLOWED, "What asks to ratify is voted on, and cancelled by nobody.")
     if not _may(world, message, body, action):
         return Refusal(Code.CANCELLER_NOT_ALLOWED)
     action = deadlines.enforce(world, action)

@@ -77,9 +77,9 @@ def begin(
 ) -> Action | Refusal:
     """Begin an action of these facts under the policy that is for it; a refusal where none can be chosen."""
     chosen = policy.choose(world.definitions, facts)
-    if isinstance(chosen, Refusal):
+    if isinstance(chosen, Refusal) and body.action_type != Internal.RATIFY:
         return chosen
-    if body.action_type in INTERNAL_TYPES and lets_one_alone(world, chosen.definition):
+    if isinstance(chosen, Refusal) or (body.action_type in INTERNAL_TYPES and lets_one_alone(world, chosen.definition)):
         chosen = Versioned(0, policy.DEFAULT_POLICY)
     action = _action(world, issuer, body, action_id, action_type, facts, chosen, caused_by)
     action = world.note(action, EventName.CREATED, body.created_by, _created(action))
@@ -98,6 +98,8 @@ def body_sha256(body: CreateAction) -> bytes:
 
 
 def _out_of_scope(scope: Scope, body: CreateAction) -> Refusal | None:
+    if body.action_type == Internal.RATIFY:
+        return Refusal(Code.OUT_OF_SCOPE, "The engine asks for a ratification itself, when somebody breaks glass.")
     if not Scope.allows(scope.origins, body.origin):
         return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the origin {body.origin!r}.")
     if not scope.may_ask_for(body.action_type):
@@ -133,7 +135,7 @@ def lets_one_alone(world: World, chosen: policy.Policy) -> bool:
     return min([fewest, *(step.min_votes or fewest for step in rules.escalation)]) < _FEWEST_FOR_INTERNAL
 
 
-def _requirement(world: World, rules: Rules, terms: Terms, excluded: set[str]) -> Requirement:
+def _requirement(world: World, rules: Rules, terms: Terms, action_type: str, excluded: set[str]) -> Requirement:
     tree = quorum_tree.freeze(terms.tree, world.directory, world.now)
     return Requirement(
         tree=tree,
@@ -143,6 +145,7 @@ def _requirement(world: World, rules: Rules, terms: Terms, excluded: set[str]) -
         excluded=tuple(sorted(excluded)),
         require_content_hash=rules.require_content_hash,
         require_personal_key=rules.require_personal_key,
+        break_glass=None if action_type in INTERNAL_TYPES else rules.break_glass,
     )
 
 
@@ -197,13 +200,14 @@ def _action(
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
         "requirement": _requirement(
-            world, rules, terms, _kept_out(rules, body, facts.get("target_tenant_id"), caused_by)
+            world, rules, terms, body.action_type, _kept_out(rules, body, facts.get("target_tenant_id"), caused_by)
         ),
         "required_quorum": terms.required_quorum,
         "required_ratio": terms.required_ratio,
         "timeout_seconds": terms.timeout_seconds,
         "escalation_role": terms.escalation[0].role if terms.escalation else None,
-        "auto_execute": policy.effective_auto_execute(rules.auto_execute, body.auto_execute),
+        "auto_execute": body.action_type == Internal.RATIFY
+        or policy.effective_auto_execute(rules.auto_execute, body.auto_execute),
         "execute_within_seconds": rules.execute_within_seconds,
         "caused_by": None if caused_by is None else caused_by.id,
     }

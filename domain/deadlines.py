@@ -1,11 +1,9 @@
 """What the passing of time does to an action that waits, for people or to be tried again."""
 
-from datetime import timedelta
-
-from domain import deciding, outcomes
+from domain import breaking, deciding, outcomes
 from domain.lifecycle import OPEN, Status
 from domain.trail import EventName, timestamp
-from domain.world import ENGINE, Action, World
+from domain.world import Action, World
 
 
 def enforce(world: World, action: Action) -> Action:
@@ -22,7 +20,7 @@ def enforce(world: World, action: Action) -> Action:
             action = deciding.decide(world, action, deadline)
         else:
             data = {"was": action.status, "deadline": timestamp(action.expires_at)}
-            action = world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
+            action = deciding.end(world, action, EventName.EXPIRED, data, status=Status.EXPIRED)
     if action.status is Status.APPROVED:
         return outcomes.stop_retrying(world, action) if world.attempts.get(action.id) else _lapse(world, action)
     return action
@@ -32,8 +30,8 @@ def _lapse(world: World, action: Action) -> Action:
     """Expire an approval that was not used in time: no first attempt is made on an old one, whoever asked for it."""
     if action.decided_at is None:
         return action
-    deadline = action.decided_at + timedelta(seconds=action.execute_within_seconds)
+    deadline = breaking.good_until(world, action, action.decided_at)
     if deadline > world.now:
         return action
     data = {"was": action.status, "deadline": timestamp(deadline)}
-    return world.note(action, EventName.EXPIRED, ENGINE, data, status=Status.EXPIRED, due_at=None)
+    return deciding.end(world, action, EventName.EXPIRED, data, status=Status.EXPIRED)

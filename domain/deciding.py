@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain import quorum
+from domain import breaking, quorum
 from domain.directory import Directory, Grant
+from domain.internal_types import Internal
 from domain.lifecycle import Status
 from domain.quorum import Choice, CountedVote, Decision, Verdict
 from domain.trail import Event, EventName, timestamp
@@ -30,9 +31,7 @@ def decide(world: World, action: Action, since: datetime | None = None) -> Actio
             return _approve(world, action, decision)
         case Verdict.REJECTED:
             data = _decided(world, action, decision)
-            return world.note(
-                action, EventName.REJECTED, ENGINE, data, status=Status.REJECTED, decided_at=world.now, due_at=None
-            )
+            return end(world, action, EventName.REJECTED, data, status=Status.REJECTED, decided_at=world.now)
         case Verdict.PENDING if decision.out_of_reach:
             return _out_of_reach(world, action, decision, since or world.now)
         case Verdict.PENDING:
@@ -47,6 +46,14 @@ def _out_of_reach(world: World, action: Action, decision: Decision, since: datet
     if action.unreachable:
         return action
     return world.note(action, EventName.UNREACHABLE, ENGINE, {"missing": missing}, unreachable=True)
+
+
+def end(world: World, action: Action, name: EventName, data: dict[str, Any], **changes: Any) -> Action:
+    """End an action without what it asked for; where that was to ratify something, it is refused by that."""
+    action = world.note(action, name, ENGINE, data, due_at=None, **changes)
+    if action.action_type == Internal.RATIFY:
+        breaking.not_ratified(world, action)
+    return action
 
 
 def escalate(world: World, action: Action, since: datetime, reason: str, **more: Any) -> Action:
@@ -67,7 +74,7 @@ def escalate(world: World, action: Action, since: datetime, reason: str, **more:
 
 def _approve(world: World, action: Action, decision: Decision) -> Action:
     """Approve; an action that executes by itself is due at once, any other when its approval runs out."""
-    changes: dict[str, Any] = {"due_at": world.now + timedelta(seconds=action.execute_within_seconds)}
+    changes: dict[str, Any] = {"due_at": breaking.good_until(world, action, world.now)}
     if action.auto_execute:
         changes = {"due_at": world.now, "next_attempt_at": world.now, "executed_by": ENGINE}
     data = _decided(world, action, decision)
@@ -103,7 +110,13 @@ def decide_from_record(action: Action, decided: Event, pools: Iterable[Grant], c
     """
     told = [vote for vote in decided.data["votes"] if vote["kid"] not in compromised]
     votes = [
-        CountedVote(vote["person"], Choice(vote["vote"]), frozenset(vote["roles"]), _frozen(vote["acts_for"]))
+        CountedVote(
+            vote["person"],
+            Choice(vote["vote"]),
+            frozenset(vote["roles"]),
+            _frozen(vote["acts_for"]),
+            vote["breaks_glass"],
+        )
         for vote in told
     ]
     held = {person: roles for vote in told for person, roles in vote["acted_for"].items()}
@@ -112,7 +125,8 @@ def decide_from_record(action: Action, decided: Event, pools: Iterable[Grant], c
     grants += [Grant(vote["person"], None, decided.at, None, person) for vote in told for person in vote["acted_for"]]
     grants += [grant for grant in pools if grant.person not in held]
     requirement = action.requirement.model_copy(update={"steps_reached": decided.data["steps_reached"]})
-    return quorum.decide(requirement, votes, Directory.of(grants, held), decided.at)
+    refused_at = {vote["person"]: decided.at for vote in told if not vote["may_break_glass"]}
+    return quorum.decide(requirement, votes, Directory.of(grants, held, refused_at), decided.at)
 
 
 def _frozen(roles: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
@@ -148,6 +162,7 @@ def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]
             | {
                 "roles_held": sorted(world.directory.roles_of(cast.person_id, world.now)),
                 "acted_for": _acted_for(world, action, cast),
+                "may_break_glass": _may_break_glass(world, action, cast),
             }
             for cast in standing(world.votes.get(action.id, {}).values())
         ],
@@ -166,6 +181,11 @@ def _acted_for(world: World, action: Action, cast: Vote) -> dict[str, list[str]]
     }
 
 
+def _may_break_glass(world: World, action: Action, cast: Vote) -> bool:
+    electorate = action.live_requirement.electorate(world.directory, world.now)
+    return electorate.may_break_glass(cast.person_id, frozenset(cast.roles))
+
+
 def standing(votes: Iterable[Vote]) -> list[Vote]:
     """The votes that a decision is made on, by person: all but those that were withdrawn."""
     return sorted((cast for cast in votes if cast.choice is not Choice.WITHDRAW), key=lambda cast: cast.person_id)
@@ -179,4 +199,5 @@ def told(cast: Vote) -> dict[str, Any]:
         "roles": list(cast.roles),
         "acts_for": cast.acts_for,
         "kid": cast.kid,
+        "breaks_glass": cast.break_glass is not None,
     }

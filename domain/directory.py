@@ -3,8 +3,8 @@
 Roles come from here and never from the message of the person who claims them.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -29,15 +29,25 @@ class Grant:
 
 @dataclass(frozen=True)
 class Directory:
-    """The grants that a decision looks at, and the people of the newest snapshot, with or without a role."""
+    """The grants that a decision looks at, and the people of the newest snapshot, with or without a role.
+
+    `refused_at` says of whoever broke glass when others last refused to ratify that.
+    """
 
     grants: tuple[Grant, ...] = ()
     people: frozenset[str] = frozenset()
+    refused_at: Mapping[str, datetime] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, grants: Iterable[Grant], people: Iterable[str] = ()) -> "Directory":
+    def of(
+        cls, grants: Iterable[Grant], people: Iterable[str] = (), refused_at: Mapping[str, datetime] | None = None
+    ) -> "Directory":
         """A directory of these grants and people, in any order."""
-        return cls(tuple(grants), frozenset(people))
+        return cls(tuple(grants), frozenset(people), refused_at or {})
+
+    def refusing(self, person: str, at: datetime) -> "Directory":
+        """The same directory, after others have just refused to ratify that the person broke glass."""
+        return replace(self, refused_at={**self.refused_at, person: at})
 
     @cached_property
     def _by_person(self) -> dict[str, list[Grant]]:
@@ -58,6 +68,12 @@ class Directory:
         """The roles a person holds at a moment; none for a stranger."""
         held = (grant.role for grant in self._by_person.get(person, ()) if grant.held_at(at))
         return frozenset(role for role in held if role is not None)
+
+    def may_break_glass(self, person: str, role: str, at: datetime) -> bool:
+        """Whether the person holds the role by a grant that began after the last refusal to ratify, if there was one."""
+        refused_at = self.refused_at.get(person)
+        held = (grant for grant in self._by_person.get(person, ()) if grant.role == role and grant.held_at(at))
+        return any(refused_at is None or grant.starts_at > refused_at for grant in held)
 
     def delegators(self, person: str, at: datetime) -> frozenset[str]:
         """Whom a person may act for at a moment; what these may do for others is not passed on."""

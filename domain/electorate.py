@@ -12,10 +12,14 @@ from domain.seating import Voice, Voices
 
 @dataclass(frozen=True)
 class Electorate:
-    """Who may fill a seat of `pools`, or reject alone by one of `veto_roles`; `excluded` are the names kept out."""
+    """Who may fill a seat of `pools`, or reject alone by one of `veto_roles`; `excluded` are the names kept out.
+
+    Who holds `glass_role` may approve alone.
+    """
 
     pools: frozenset[People]
     veto_roles: tuple[str, ...]
+    glass_role: str | None
     excluded: tuple[str, ...]
     directory: Directory
     now: datetime
@@ -39,6 +43,13 @@ class Electorate:
     def veto_of(self, roles: frozenset[str]) -> str | None:
         """The first veto role, in the policy's order, among these."""
         return next((role for role in self.veto_roles if role in roles), None)
+
+    def may_break_glass(self, person: str, roles: frozenset[str]) -> bool:
+        """Whether a person with these usable roles, all their own, may approve alone."""
+        role = self.glass_role
+        if role is None or role not in roles or self.kept_out_by(person):
+            return False
+        return self.directory.may_break_glass(person, role, self.now)
 
     def heard(self, claims: Voices) -> Voices:
         """The voters whose word counts for something, with whom they may speak for at this moment.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain import cancelling, creation, deadlines, executing, sync, voting
+from domain import cancelling, creation, deadlines, executing, ratifying, sync, voting
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.keys import Scope
 from domain.messages import (
@@ -143,6 +143,8 @@ def _dispatch(world: World, message: Message) -> Receipt | Refusal:
     match message.body:
         case CreateAction() as body:
             return creation.create(world, message, body)
+        case CastVote(break_glass=str(reason)) as body:
+            return ratifying.vote(world, message, body, reason)
         case CastVote() as body:
             return voting.vote(world, message, body)
         case ExecuteAction() as body:

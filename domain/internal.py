@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from domain import changing, creation, messages, outcomes, registering
+from domain import breaking, changing, creation, messages, outcomes, registering
 from domain.action_type import Inverse
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.lifecycle import FINAL, Status
@@ -30,6 +30,8 @@ def perform(world: World, action: Action) -> Outcome:
             return changing.change(world, action)
         case Internal.REGISTER_KEY | Internal.ENROL_KEY:
             return registering.register(world, action)
+        case Internal.RATIFY:
+            return breaking.ratified(world, action)
         case Internal.RETRY | Internal.RESOLVE_OUTCOME | Internal.ROLL_BACK:
             return _perform_on_subject(world, kind, action)
 
@@ -74,6 +76,8 @@ def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
     inverse = world.action_type_of(subject).inverse
     if inverse is None:
         return Rejected(f"Action type {subject.action_type} names no inverse.")
+    if inverse.action_type == Internal.RATIFY:
+        return Rejected("Only breaking glass asks for a ratification; nothing is undone by one.")
     if _undoes(subject, inverse):
         return Rejected(f"Action {subject.id} is such an inverse itself; the same again would not undo it.")
     for other in world.actions.values():

@@ -28,6 +28,7 @@ class Internal(StrEnum):
     CHANGE_DEFINITION = "CHANGE_DEFINITION"
     REGISTER_KEY = "REGISTER_KEY"
     ENROL_KEY = "ENROL_KEY"
+    RATIFY = "RATIFY"
 
 
 SUBJECT_STATUS = {
@@ -73,6 +74,7 @@ INTERNAL_TYPES: Mapping[str, ActionType] = {
         result={"type": "object"},
     ),
     Internal.ROLL_BACK: _about_an_action(Internal.ROLL_BACK),
+    Internal.RATIFY: _about_an_action(Internal.RATIFY),
     Internal.CHANGE_DEFINITION: _action_type(
         Internal.CHANGE_DEFINITION,
         "critical",

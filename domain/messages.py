@@ -23,6 +23,8 @@ from pydantic import (
     JsonValue,
     PlainSerializer,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -109,7 +111,10 @@ class CreateAction(Body):
 
 
 class CastVote(Body):
-    """Say yes, no or nothing to an action; `voter_roles` is a claim that the directory must bear out."""
+    """Say yes, no or nothing to an action; `voter_roles` is a claim that the directory must bear out.
+
+    `break_glass` is the reason why an approval is to be enough alone, by whoever the action's policy lets do that.
+    """
 
     action_id: UUID
     voter_id: Name
@@ -118,7 +123,15 @@ class CastVote(Body):
     comment: Text | None = None
     cast_at: Moment | None = None
     content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    break_glass: Annotated[str, Field(min_length=1, max_length=4000, pattern=r"\S", strict=True)] | None = None
     metadata: dict[str, JsonValue] = {}
+
+    @field_validator("break_glass")
+    @classmethod
+    def _only_to_approve(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("vote") is not Choice.APPROVE:
+            raise ValueError("glass is broken to approve, and by no other vote")
+        return value
 
 
 class ExecuteAction(Body):

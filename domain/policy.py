@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from domain import criteria as matching
 from domain import quorum_tree
 from domain.action_type import ActionType
+from domain.break_glass import BreakGlass
 from domain.conditions import Finding
 from domain.definition import DAY_SECONDS, Definition, Kind, Seconds
 from domain.internal_types import INTERNAL_TYPES
@@ -45,7 +46,7 @@ class Rules(BaseModel):
     an approval is good for when nobody asks for the execution. `escalation` is a chain of steps, one after the other;
     `escalation_role` is the spec's chain of one step, which lasts as long as the action's own deadline. Who holds one of
     `veto_roles` rejects alone. `allow_self_approval` lets who created or triggered an action vote on it like others; its
-    target never does.
+    target never does. By `break_glass` one person approves alone, which others ratify afterwards.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +60,7 @@ class Rules(BaseModel):
     require_personal_key: Annotated[bool, Field(strict=True)] = False
     veto_roles: VetoRoles = ()
     allow_self_approval: Annotated[bool, Field(strict=True)] = False
+    break_glass: BreakGlass | None = None
     auto_execute: Annotated[bool, Field(strict=True)] | None = None
     execute_within_seconds: Seconds = DAY_SECONDS
 
@@ -72,6 +74,14 @@ class Rules(BaseModel):
     def _one_way_to_escalate(self) -> Self:
         if self.escalation_role is not None and self.escalation:
             raise ValueError("escalation_role is a chain of one step: give that or escalation, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_breaks_glass_for_themselves(self) -> Self:
+        if self.break_glass is not None and self.allow_self_approval:
+            raise ValueError(
+                "break_glass and allow_self_approval do not go together: nobody approves their own wish alone"
+            )
         return self
 
     @cached_property

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from domain.break_glass import BreakGlass
 from domain.definition import Seconds
 from domain.directory import Directory
 from domain.electorate import Electorate
@@ -46,7 +47,7 @@ class Requirement(Frozen):
 
     `excluded` are the people kept out by separation of duties: the target, and mostly the creator and whoever triggered it.
     Who holds one of `veto_roles` rejects alone, with or without a seat. `require_content_hash` and `require_personal_key`
-    are what a vote must bring to be counted. `steps_reached` is how many escalation steps are open; everything else is
+    are what a vote must bring to be counted. `break_glass` says who may approve alone. `steps_reached` is how many escalation steps are open; everything else is
     frozen when the action is created.
     """
 
@@ -57,6 +58,7 @@ class Requirement(Frozen):
     excluded: tuple[str, ...] = ()
     require_content_hash: bool = False
     require_personal_key: bool = False
+    break_glass: BreakGlass | None = None
     steps_reached: Annotated[int, Field(ge=0)] = 0
 
     @property
@@ -66,7 +68,8 @@ class Requirement(Frozen):
 
     def electorate(self, directory: Directory, now: datetime) -> Electorate:
         """Whose word counts at this moment, for the tree and the open steps."""
-        return Electorate(pools(self.tree, self.steps), self.veto_roles, self.excluded, directory, now)
+        glass_role = None if self.break_glass is None else self.break_glass.role
+        return Electorate(pools(self.tree, self.steps), self.veto_roles, glass_role, self.excluded, directory, now)
 
 
 class Choice(StrEnum):
@@ -83,12 +86,14 @@ class CountedVote:
     """One person's current vote; `roles` are those the person held when casting it and its key may speak for.
 
     `acts_for` are the people whom the voter could act for when casting it, with their roles, of which the same is true.
+    `breaks_glass` says that an approval is meant to be enough alone.
     """
 
     person: str
     choice: Choice
     roles: frozenset[str]
     acts_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    breaks_glass: bool = False
 
     @property
     def voice(self) -> Voice:
@@ -145,7 +150,7 @@ class Decision:
 def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Directory, now: datetime) -> Decision:
     """Approved, rejected or pending, from the current vote of each person; pure, and the same in any order of votes.
 
-    Rejected if somebody with a veto role rejects. Else approved: the approvals fill the tree and
+    Rejected if somebody with a veto role rejects. Else approved: somebody who may breaks glass, or the approvals fill the tree and
     A / (A + R) ≥ required_ratio. Else rejected: all who approved or rejected, taken as approvers, would fill the tree and
     A / (A + R) < 1 − required_ratio, or the ratio is 1 and someone rejects. Else pending; out of reach if all who have not
     voted could approve and that would still not be enough. An open escalation step decides beside the tree: see
@@ -166,6 +171,8 @@ def decide(requirement: Requirement, votes: Iterable[CountedVote], directory: Di
     )
     if (role := _veto(electorate, poll)) is not None:
         return Decision(Verdict.REJECTED, f"vetoed:{role}", tally)
+    if any(vote.breaks_glass and electorate.may_break_glass(vote.person, vote.roles) for vote in cast.values()):
+        return Decision(Verdict.APPROVED, f"break_glass:{electorate.glass_role}", tally)
     if (reason := _approval(requirement, ways, poll)) is not None:
         return Decision(Verdict.APPROVED, reason, tally)
     if (reason := _rejection(requirement, ways, poll)) is not None:

@@ -55,6 +55,8 @@ class Code(StrEnum):
     CONTENT_HASH_MISMATCH = "content_hash_mismatch"
     CAST_IN_FUTURE = "cast_in_future"
     SUPERSEDED = "superseded"
+    BREAK_GLASS_NOT_ALLOWED = "break_glass_not_allowed"
+    BREAK_GLASS_USED_UP = "break_glass_used_up"
 
     # Executing.
     EXECUTOR_NOT_ALLOWED = "executor_not_allowed"
@@ -104,6 +106,8 @@ SENTENCES: dict[Code, str] = {
     Code.CONTENT_HASH_MISMATCH: "The vote is for other content than the action has; read the action again.",
     Code.CAST_IN_FUTURE: "A vote cannot be cast after its message was issued.",
     Code.SUPERSEDED: "A later vote of the same person is already counted.",
+    Code.BREAK_GLASS_NOT_ALLOWED: "This person may not approve this action alone.",
+    Code.BREAK_GLASS_USED_UP: "This person has approved alone as often as the policy allows in this time.",
     Code.EXECUTOR_NOT_ALLOWED: "The executor holds none of the roles that may execute actions.",
     Code.CANCELLER_NOT_ALLOWED: "Only who created an action, or an ops_admin, may cancel it.",
     Code.NOT_APPROVED: "Only an approved action can be executed.",

@@ -21,7 +21,7 @@ def sync(world: World, body: SyncDirectory) -> Receipt | Refusal:
     added = tuple(grant for grant in wanted if grant not in open_grants)
     people = {person.id: person.name for person in body.people}
     world.changes.directory = DirectoryChange(body.snapshot, people, ended, added)
-    world.directory = Directory.of(wanted, people)
+    world.directory = Directory.of(wanted, people, world.directory.refused_at)
     world.snapshot = body.snapshot
     return Receipt(
         Outcome.APPLIED, f"Snapshot {body.snapshot} is in force: {len(people)} people, {len(wanted)} grants."

@@ -36,6 +36,9 @@ class EventName(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     REOPENED = "reopened"
     UNREACHABLE = "unreachable"
+    GLASS_BROKEN = "glass_broken"
+    RATIFIED = "ratified"
+    RATIFICATION_REFUSED = "ratification_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,11 @@ def verify(events: Iterable[Event]) -> None:
         prev_hash = event.hash
 
 
+AFTERWARDS = frozenset({EventName.RATIFIED, EventName.RATIFICATION_REFUSED})
+"""What others say of an action that one person approved alone, perhaps after it has ended."""
+
+_TELLS_ONLY = AFTERWARDS | {EventName.UNREACHABLE, EventName.GLASS_BROKEN}
+
 _STATUS_AFTER = {
     EventName.CREATED: Status.REQUESTED,
     EventName.APPROVED: Status.APPROVED,
@@ -115,7 +123,7 @@ _STATUS_AFTER = {
 
 def status_after(before: Status | None, event: Event) -> Status | None:
     """The status that an event leaves an action in; None is before the first."""
-    if event.event is EventName.UNREACHABLE:
+    if event.event in _TELLS_ONLY:
         return before
     if event.event is EventName.VOTED:
         first = before is Status.REQUESTED and event.data["vote"] != "withdraw"

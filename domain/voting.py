@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from domain import deadlines, deciding
+from domain import breaking, deadlines, deciding
 from domain.electorate import Electorate
 from domain.keys import Scope
 from domain.lifecycle import OPEN, Status
@@ -32,6 +32,8 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
     if message.person not in (None, body.voter_id):
         return Refusal(Code.OUT_OF_SCOPE, f"It is the own key of {message.person!r} and casts nobody else's votes.")
     action = world.actions.get(body.action_id)
+    if action is None and body.break_glass is not None:
+        return Refusal(Code.UNKNOWN_ACTION, "Glass is not broken for what is not there yet.")
     if action is None:
         if world.parked_counts.get(body.action_id, 0) >= MAX_PARKED:
             return Refusal(Code.TOO_MANY_PARKED)
@@ -50,6 +52,8 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
     counts = cast.choice is not Choice.WITHDRAW  # which may come before the vote that it takes back
     status = Status.PENDING_APPROVAL if counts and action.status is Status.REQUESTED else action.status
     action = world.note(action, EventName.VOTED, body.voter_id, _voted(cast), status=status)
+    if cast.break_glass is not None:
+        action = breaking.note(world, action, cast.person_id, cast.break_glass)
     action = deciding.decide(world, action)
     done = "counted" if counts else "withdrawn"
     return Receipt(Outcome.APPLIED, f"The vote is {done}; the action is {action.status}.", action_id=action.id)
@@ -104,7 +108,10 @@ def refusals(world: World, action: Action, message: Message, body: CastVote, voi
     if claimed := set(body.voter_roles) - held:
         roles = ", ".join(sorted(claimed))
         yield Refusal(Code.ROLE_NOT_HELD, f"Neither {body.voter_id!r} nor anybody they act for holds {roles}.")
-    yield from _not_eligible(electorate, body, voice)
+    alone = body.break_glass is not None
+    refusal = breaking.refusal(world, action, body, voice) if alone else _ineligible(electorate, body, voice)
+    if refusal is not None:
+        yield refusal
     if action.requirement.require_personal_key and message.person is None:
         yield Refusal(Code.PERSONAL_KEY_REQUIRED)
     if action.requirement.require_content_hash and body.content_hash is None:
@@ -115,13 +122,15 @@ def refusals(world: World, action: Action, message: Message, body: CastVote, voi
         yield Refusal(Code.CAST_IN_FUTURE)
 
 
-def _not_eligible(electorate: Electorate, body: CastVote, voice: Voice) -> Iterator[Refusal]:
+def _ineligible(electorate: Electorate, body: CastVote, voice: Voice) -> Refusal | None:
+    """Why this vote would count for nothing, if so."""
     heard = electorate.heard({body.voter_id: voice}).get(body.voter_id, {})
     if not heard:
-        yield Refusal(Code.NOT_ELIGIBLE, _WHO_MAY)
-    elif body.vote is Choice.APPROVE and not any(electorate.seats(*spoken_for) for spoken_for in heard.items()):
+        return Refusal(Code.NOT_ELIGIBLE, _WHO_MAY)
+    if body.vote is Choice.APPROVE and not any(electorate.seats(*spoken_for) for spoken_for in heard.items()):
         vetoing = electorate.veto_of(frozenset().union(*heard.values()))
-        yield Refusal(Code.NOT_ELIGIBLE, f"With {vetoing} they may reject, abstain or withdraw, and not approve.")
+        return Refusal(Code.NOT_ELIGIBLE, f"With {vetoing} they may reject, abstain or withdraw, and not approve.")
+    return None
 
 
 def _vote(world: World, message: Message, body: CastVote, voice: Voice) -> Vote:
@@ -137,6 +146,7 @@ def _vote(world: World, message: Message, body: CastVote, voice: Voice) -> Vote:
         jti=message.jti,
         kid=message.kid,
         content_hash=body.content_hash,
+        break_glass=body.break_glass,
         metadata=body.metadata,
         recorded_at=world.now,
     )
@@ -153,4 +163,5 @@ def _voted(cast: Vote) -> dict[str, Any]:
         "jti": cast.jti,
         "kid": cast.kid,
         "content_hash": cast.content_hash,
+        "break_glass": cast.break_glass,
     }

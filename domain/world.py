@@ -94,6 +94,7 @@ class Vote:
     """A person's current vote on an action; `roles` are those held when casting that the key may speak for.
 
     `acts_for` are the people whom the voter could act for then, each with their roles of which the same is true.
+    `break_glass` is why an approval is to be enough alone.
     """
 
     action_id: UUID
@@ -109,12 +110,14 @@ class Vote:
     metadata: dict[str, Any]
     recorded_at: datetime
     acts_for: dict[str, list[str]] = field(default_factory=dict)
+    break_glass: str | None = None
 
     @property
     def counted(self) -> CountedVote:
         """What `quorum.decide` looks at."""
         acts_for = {person: frozenset(roles) for person, roles in self.acts_for.items()}
-        return CountedVote(self.person_id, self.choice, frozenset(self.roles), acts_for)
+        breaks_glass = self.break_glass is not None
+        return CountedVote(self.person_id, self.choice, frozenset(self.roles), acts_for, breaks_glass)
 
 
 class AttemptState(StrEnum):
@@ -226,7 +229,7 @@ class DirectoryChange:
 class World:
     """The rows that a batch needs, at one moment of the database's clock (`now`), and the changes made to them.
 
-    `parked_counts` says how many votes wait for actions that are not there; `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing. `keys` are all that are registered, where one more is asked for.
+    `parked_counts` says how many votes wait for actions that are not there; `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing. `keys` are all that are registered, where one more is asked for. `broken` says when people broke glass.
     """
 
     now: datetime
@@ -243,6 +246,7 @@ class World:
     parked_counts: dict[UUID, int] = field(default_factory=dict)
     compromised: set[str] = field(default_factory=set)
     keys: dict[str, VerificationKey] = field(default_factory=dict)
+    broken: dict[str, list[datetime]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
 
     def put(self, action: Action) -> Action:

@@ -33,6 +33,13 @@ policies:
       timeout_seconds: 3600
       auto_execute: true
     priority: 98
+  - name: Float in an emergency
+    criteria: {params.size: urgent}
+    policy:
+      required_quorum: {type: role, value: {role: finance_ops, min_votes: 2}}
+      auto_execute: true
+      break_glass: {role: cfo, uses: 2, within_seconds: 3600, valid_seconds: 600}
+    priority: 97
 action_types:
   - {name: ASKED, guarantee: queryable, query_path: /ask, service: float, path: /x, retry_base_seconds: 1}
   - {name: BLIND, guarantee: neither, service: float, path: /x, retry_base_seconds: 1}
@@ -72,6 +79,7 @@ def fill(installation: Installation) -> None:
         call_again(installation, found, outcome)
     _take_back(installation)
     _settle(installation)
+    _approve_alone(installation)
     _wait_for_people(installation)
     _act_for_somebody(installation)
     _nonsense(installation)
@@ -95,6 +103,21 @@ def _settle(installation: Installation) -> None:
         attempt(installation, subject, [outcome])
         asked = installation.agreed(kind, {"action_id": str(subject), "reason": "looked into"} | params)
         installation.perform(asked)
+
+
+def _approve_alone(installation: Installation) -> None:
+    """What one person approved alone was right, in the eyes of others, and what they did again was not."""
+    for choice in ("approve", "reject"):
+        body = top_up(str(uuid4()), auto_execute=None, params=top_up().params | {"size": "urgent"})
+        (receipt,) = installation.tell("sira", body)
+        assert receipt.action_id is not None, receipt
+        assert installation.vote(receipt.action_id, "cfo-1", break_glass="it is night").outcome == "applied"
+        attempt(installation, receipt.action_id, [Done({"ok": True})])
+        asked = installation.scalar("select id from actions where caused_by = %s", receipt.action_id)
+        for person in ("ops-admin-1", "ops-admin-2"):
+            assert installation.vote(asked, person, choice).outcome == "applied"
+        if choice == "approve":
+            assert installation.perform(asked) == "executed"
 
 
 def create(installation: Installation, action_type: str = "ADJUST_FLOAT", **params: str) -> UUID:

@@ -47,8 +47,9 @@ def _says(message: Record, cast: Vote, ring: KeyRing) -> bool:
     if not isinstance(body, CastVote):
         return False
     cast_at = body.cast_at or message.issued_at
-    told = (body.action_id, body.voter_id, body.vote, body.comment, body.content_hash, cast_at)
-    return told == (cast.action_id, cast.person_id, cast.choice, cast.comment, cast.content_hash, cast.cast_at)
+    told = (body.action_id, body.voter_id, body.vote, body.comment, body.content_hash, body.break_glass, cast_at)
+    counted = (cast.action_id, cast.person_id, cast.choice, cast.comment, cast.content_hash, cast.break_glass)
+    return told == (*counted, cast.cast_at)
 
 
 def unfounded_decisions(seen: History, _: KeyRing) -> Iterator[str]:
@@ -62,7 +63,8 @@ def unfounded_decisions(seen: History, _: KeyRing) -> Iterator[str]:
     if decision.verdict is not Verdict.APPROVED:
         yield f"decided again from event {decided.seq} it is {decision.verdict}"
     recorded = [
-        {name: vote[name] for name in ("person", "vote", "roles", "acts_for", "kid")} for vote in decided.data["votes"]
+        {name: vote[name] for name in ("person", "vote", "roles", "acts_for", "kid", "breaks_glass")}
+        for vote in decided.data["votes"]
     ]
     if recorded != [deciding.told(cast) for cast in deciding.standing(seen.votes)]:
         yield f"its votes are not those of event {decided.seq}"

@@ -147,6 +147,12 @@ def forget_a_vote(conn: Connection) -> None:
     edit(conn, some(conn, Status.EXECUTED), EventName.APPROVED, votes=[])
 
 
+def keep_a_refusal_quiet(conn: Connection) -> None:
+    row = conn.execute("select action_id from events where event = 'ratification_refused'").fetchone()
+    assert row is not None
+    retell(conn, row["action_id"], lambda events: events[:-1])
+
+
 def speak_with_a_stale_token(conn: Connection) -> None:
     edit(conn, some(conn, Status.EXECUTED), EventName.EXECUTED, token=0)
 
@@ -191,6 +197,7 @@ BREAKS: dict[str, str | Callable[[Connection], None]] = {
     "07_votes_are_signed": "update votes set comment = 'what nobody said'",
     "08_approved_was_decided": "update actions set votes_approve = votes_approve + 1 where status = 'approved'",
     "08_decided_again": forget_a_vote,
+    "08_glass_is_ratified": keep_a_refusal_quiet,
     "09_content_stays": "update actions set created_at = created_at + interval '1 microsecond'",
     "09_content_has_its_hash": "update actions set required_ratio = 0.7",
     "10_final_is_final": go_on_after_the_end,
@@ -232,6 +239,21 @@ def test_who_should_be_kept_out_and_is_not_is_seen_unless_the_policy_allows_it(
     owner.execute(policy, [Jsonb(allowed)])
     fine = allowed and kept_out == ["agent-123"]  # the target is kept out whatever a policy allows
     assert broken(owner) == (set() if fine else {"06_four_eyes"})
+
+
+def test_an_approval_by_one_alone_of_which_nothing_is_told_is_seen(owner: Connection) -> None:
+    row = owner.execute("select action_id from events where event = 'ratified'").fetchone()
+    assert row is not None
+    retell(owner, row["action_id"], lambda events: [event for event in events if event.event != "glass_broken"])
+    assert broken(owner) == {"08_glass_is_ratified"}
+
+
+def test_broken_glass_that_was_put_to_nobody_is_seen(owner: Connection) -> None:
+    row = owner.execute("select action_id from events where event = 'ratified'").fetchone()
+    assert row is not None
+    again = "the same, later"
+    retell(owner, row["action_id"], lambda events: [*events[:3], replace(events[2], actor=again), *events[3:]])
+    assert broken(owner) == {"08_glass_is_ratified"}
 
 
 @pytest.mark.parametrize(

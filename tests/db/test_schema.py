@@ -91,6 +91,33 @@ def test_a_status_changes_only_as_the_graph_has_it(owner: connect.Connection, be
                 owner.execute(change, values)
 
 
+@pytest.mark.parametrize("status", sorted(FINAL))
+def test_of_what_one_may_approve_alone_the_trail_goes_on_after_its_end_and_nothing_else(
+    owner: connect.Connection, status: Status
+) -> None:
+    requirement = owner.execute("select requirement || %s as it from actions", [Jsonb({"break_glass": {}})]).fetchone()
+    assert requirement is not None
+    other, ordinary = copy(owner, **standing(status), requirement=requirement["it"]), copy(owner, **standing(status))
+    told = "event_seq = event_seq + 1, event_hash = sha256('next'), updated_at = updated_at + interval '1 s'"
+    owner.execute(f"update actions set {told} where id = %s", [other])  # noqa: S608 - from above
+    for more in ("error = 'x'", "votes_approve = 9", "due_at = now()", "decided_at = now()", "last_token = 99"):
+        with refused(owner, CheckViolation, "stays as it is"):
+            owner.execute(f"update actions set {told}, {more} where id = %s", [other])  # noqa: S608 - as above
+    with refused(owner, CheckViolation, "stays as it is"):
+        owner.execute(f"update actions set {told} where id = %s", [ordinary])  # noqa: S608 - as above
+
+
+@pytest.mark.parametrize("vote", ["reject", "abstain", "withdraw"])
+def test_glass_is_broken_to_approve_and_with_a_reason(owner: connect.Connection, vote: str) -> None:
+    owner.execute("alter table votes disable trigger guard_vote")
+    owner.execute("update votes set choice = 'approve', break_glass = 'the float is empty'")
+    with refused(owner, CheckViolation, "glass_breaks_to_approve"):
+        owner.execute("update votes set choice = %s", [vote])
+    for reason in ("", "x" * 4001):
+        with refused(owner, CheckViolation, "votes_break_glass_check"):
+            owner.execute("update votes set break_glass = %s", [reason])
+
+
 @pytest.mark.parametrize("column", FOR_EVER)
 def test_what_an_action_is_never_changes(owner: connect.Connection, column: str) -> None:
     found = owner.execute(f"select pg_typeof({column})::text as type from actions").fetchone()  # noqa: S608 - as below

@@ -17,7 +17,7 @@ from domain import trail as trails
 from domain.executing import EXECUTOR_ROLES
 from domain.lifecycle import OPEN, Status
 from domain.quorum import Requirement
-from domain.trail import Event
+from domain.trail import Event, EventName
 from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown, when
 from workers.cli.context import Data, open_reader
 from workers.invariants import trail_problems
@@ -33,6 +33,14 @@ _WAYS_OUT = {
     Status.OUTCOME_UNKNOWN: "people to find out, and `ops-approval create RESOLVE_OUTCOME` to say so",
     Status.FAILED: "nothing; `ops-approval create RETRY` to have it tried again",
 }
+
+
+_RATIFIED = {
+    EventName.GLASS_BROKEN: "not ratified yet",
+    EventName.RATIFIED: "ratified",
+    EventName.RATIFICATION_REFUSED: "ratification refused",
+}
+"""What others have said so far of what one person approved alone."""
 
 
 @actions.command("list")
@@ -62,6 +70,8 @@ def _list_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
     status = coloured(row["status"])
     if row["unreachable"]:
         status.append(", unreachable")
+    if row["glass"] is not None:
+        status.append(f", {_RATIFIED[row['glass']]}", style=coloured(row["glass"]).style)
     return (str(row["id"]), row["action_type"], target, status, *votes, row["created_by"], when(row["expires_at"]))
 
 
@@ -107,6 +117,7 @@ def print_action(action: dict[str, Any]) -> None:
         "escalates": _escalation(requirement, action) if requirement.escalation and action["status"] in OPEN else None,
         "votes bring": must_bring(requirement),
         "may veto": ", ".join(requirement.veto_roles),
+        "may alone": requirement.break_glass,
         "may not": f"{kept_out} (asked for it, or is its target{others})" if kept_out else None,
         "waits for": _waits_for(action),
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
@@ -125,11 +136,22 @@ def print_action(action: dict[str, Any]) -> None:
         lost = " (does not count: its key is revoked)" if vote["key_compromised"] else ""
         acting = f" (may act for {', '.join(vote['acts_for'])})" if vote["acts_for"] else ""
         out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']}{acting} {vote['vote']}{lost}{comment}"))
+    for told in action["glass"]:
+        out.print(f"  {'glass':<12}", shown(_glass(told, is_last=told is action["glass"][-1])))
     for attempt in action["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
         out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))
     for other in action["led_to"]:
         out.print(f"  {'led to':<12}", shown(f"{other['action_type']} {other['id']} {other['status']}"))
+
+
+def _glass(told: dict[str, Any], *, is_last: bool) -> str:
+    """Who broke glass and why, or what others said of it."""
+    if told["event"] != EventName.GLASS_BROKEN:
+        agreed = told.get("agreed_in") or f"{told['refused_in']} is {told['reason']}"
+        return f"{_RATIFIED[told['event']]} ({agreed})"
+    so_far = f" ({_RATIFIED[EventName.GLASS_BROKEN]})" if is_last else ""
+    return f"broken by {told['person']} as {told['role']}{so_far}: {told['reason']}"
 
 
 def _escalation(requirement: Requirement, action: dict[str, Any]) -> str:

@@ -109,6 +109,12 @@ def vote(
     content_hash: Annotated[
         str | None, typer.Option(help="The content_hash that was looked at; refused if it differs.")
     ] = None,
+    break_glass: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON", help="In an emergency: approve alone, if the policy lets you; others are told why."
+        ),
+    ] = None,
     *,
     review: Annotated[
         bool, typer.Option("--review", help="Show the action and ask first; the vote names the content that was shown.")
@@ -131,6 +137,7 @@ def vote(
         "voter_id": voter,
         "comment": comment,
         "voter_roles": role or None,
+        "break_glass": break_glass,
         "content_hash": _reviewed(data, action_id, voter, choice) if review else content_hash,
     }
     body = _body(CastVote, fields)

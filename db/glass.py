@@ -1,0 +1,41 @@
+"""Reading who has broken glass, and when others refused to ratify that: for whoever does now, or has on an action at hand."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from db.connect import Connection
+from domain.engine import Input
+from domain.messages import CastVote, Message
+from domain.ratifying import ratification_id
+from domain.world import World
+
+
+def breaking(inputs: Iterable[Input]) -> dict[UUID, str]:
+    """Who breaks glass in these, by the ids of the actions that are to ratify it."""
+    return {
+        ratification_id(item): item.body.voter_id
+        for item in inputs
+        if isinstance(item, Message) and isinstance(item.body, CastVote) and item.body.break_glass is not None
+    }
+
+
+def load(conn: Connection, world: World, inputs: Sequence[Input]) -> dict[str, datetime]:
+    """When people broke glass who do now, or whose approval of an action is there; and when that was last refused."""
+    people = {cast.person_id for votes in world.votes.values() for cast in votes.values() if cast.break_glass}
+    people |= {*breaking(inputs).values()}
+    if not people:
+        return {}
+    found = conn.execute(
+        """
+        select data ->> 'person' as person,
+               coalesce(array_agg(at) filter (where event = 'glass_broken'), '{}') as broken,
+               max(at) filter (where event = 'ratification_refused') as refused_at
+          from events
+         where event in ('glass_broken', 'ratification_refused') and data ->> 'person' = any(%s)
+         group by data ->> 'person'
+        """,
+        [sorted(people)],
+    ).fetchall()
+    world.broken = {row["person"]: row["broken"] for row in found}
+    return {row["person"]: row["refused_at"] for row in found if row["refused_at"] is not None}
