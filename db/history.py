@@ -36,6 +36,21 @@ def list_ids(conn: Connection, after: UUID | None, limit: int) -> list[UUID]:
     return [row["id"] for row in found]
 
 
+def list_newest(conn: Connection, after: tuple[datetime, UUID] | None, limit: int) -> list[tuple[datetime, UUID]]:
+    """When the newest actions were created, and their ids, the newest first; those that follow on `after`."""
+    created_at, action_id = after or (None, None)
+    found = conn.execute(
+        """
+        select created_at, id from actions
+         where %(created_at)s::timestamptz is null or created_at < %(created_at)s
+            or (created_at = %(created_at)s and id > %(id)s)
+         order by created_at desc, id limit %(limit)s
+        """,
+        {"created_at": created_at, "id": action_id, "limit": limit},
+    ).fetchall()
+    return [(row["created_at"], row["id"]) for row in found]
+
+
 def get(conn: Connection, action_id: UUID) -> History | None:
     """The history of an action; raises ValueError or KeyError if its rows are nothing that this release ever wrote."""
     row = conn.execute("select * from actions where id = %s", [action_id]).fetchone()

@@ -30,6 +30,13 @@ def world(conn: Connection, action_id: UUID | None) -> World:
     return found
 
 
+def past_directory(conn: Connection) -> Directory:
+    """Every grant that there ever was, and everybody who was ever known: who held what at any moment."""
+    grants = conn.execute("select * from grants").fetchall()
+    people = conn.execute("select id from people").fetchall()
+    return Directory.of(map(rows.grant, grants), (row["id"] for row in people))
+
+
 def _clock(conn: Connection) -> datetime:
     row = conn.execute("select clock_timestamp() as now").fetchone()
     assert row is not None  # noqa: S101 - a select without from has one row

@@ -16,6 +16,7 @@ from workers.cli import (
     administration,
     answers,
     attempts,
+    backtesting,
     demo,
     doctor,
     explaining,
@@ -52,6 +53,7 @@ app.add_typer(reading.actions, name="actions")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
 app.add_typer(messages.messages, name="messages")
+policies.policies.command("backtest")(backtesting.backtest_policies)
 policies.policies.command("lint")(linting.lint_policies)
 policies.policies.command("explain")(explaining.explain)
 app.add_typer(policies.policies, name="policies")
