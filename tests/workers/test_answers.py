@@ -45,12 +45,14 @@ def test_why_somebody_may_not_vote_is_told_with_the_code_that_their_vote_gets(
     installation: Installation, desk: Desk, created: UUID
 ) -> None:
     assert "finance-user-1 may vote on it now" in desk.says("actions", "why-not", created, "finance-user-1")
+    assert desk.told("actions", "why-not", created, "finance-user-1")["from"] is None
+    assert desk.told("actions", "why-not", created, "cfo-1", code=1)["from"]["role"] == "cfo"
     for person in ("finance-user-3", "ops-admin-1", "nobody"):
         (first, *_) = desk.told("actions", "why-not", created, person, code=1)["refusals"]
         receipt = installation.vote(created, person)
         assert (first["code"], first["sentence"]) == (receipt.code, receipt.sentence)
     said = desk.says("actions", "why-not", created, "cfo-1", code=1)
-    for part in ("cfo-1 may not vote on it now", "not_eligible", "2 of finance_ops", "holds", "with cfo"):
+    for part in ("cfo-1 may not vote on it now", "not_eligible", "2 of finance_ops", "holds", "opens to cfo"):
         assert part in said
 
 

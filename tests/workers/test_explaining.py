@@ -43,6 +43,7 @@ def test_the_policy_is_the_one_that_the_action_gets(installation: Installation, 
     for part in ("2 of finance_ops", "when somebody asks for it", 'action_type = "PAUSE_PAYOUT": it is "ADJUST_FLOAT"'):
         assert part in said
     assert [row["state"] for row in told["policies"]].count("applies") == 1
+    assert (told["policies"][-1]["name"], told["policies"][-1]["priority"]) == ("Default", None)
 
 
 def test_a_draft_is_tried_on_top_of_what_is_in_force(desk: Desk, tmp_path: Path) -> None:

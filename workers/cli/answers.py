@@ -10,7 +10,7 @@ from db import look
 from domain import answers, deadlines, quorum_tree
 from domain.answers import Electors, StepAhead, Voter
 from domain.lifecycle import OPEN
-from domain.quorum import Requirement
+from domain.quorum import Choice, Requirement
 from domain.refusals import Refusal
 from domain.world import Action, World
 from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown, when
@@ -26,7 +26,8 @@ def why_not(action_id: ActionId, person: Person, *, as_json: AsJson = False, dat
     Exit code 1 if they may not.
     """
     world, action = _now(data, action_id)
-    voter, ahead = answers.voter(world, action, person), answers.opens_to(world, action, person)
+    voter = answers.voter(world, action, person)
+    ahead = None if Choice.APPROVE in voter.may else answers.opens_to(world, action, person)
     if as_json:
         roles = sorted(world.directory.roles_of(person, world.now))
         print_json(_voter_json(voter) | {"roles": roles, "asks": _asks(action), "from": ahead and _ahead_json(ahead)})
@@ -113,7 +114,7 @@ def _print_voter(world: World, action: Action, voter: Voter, ahead: StepAhead | 
         "speaks for": _speaks_for(voter),
         "must agree": _needed(action.live_requirement),
         "votes bring": must_bring(action.requirement),
-        "may approve": f"from {when(ahead.opens_at)} UTC on, with {ahead.step.role}" if ahead else "",
+        "may approve": f"from {when(ahead.opens_at)} UTC on, as a step opens to {ahead.step.role}" if ahead else "",
     }
     for name, value in facts.items():
         if value:

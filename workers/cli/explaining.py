@@ -67,7 +67,7 @@ def _as_json(found: Explanation) -> dict[str, Any]:
         {
             "name": verdict.policy.definition.name,
             "version": verdict.policy.version,
-            "priority": verdict.policy.definition.priority,
+            "priority": verdict.policy.definition.priority if verdict.policy.version else None,  # the default has none
             "state": verdict.state.value,
             "because": _finding_json(verdict.because) if verdict.because else None,
         }
@@ -142,9 +142,10 @@ _WHY = {
 
 
 def _verdict_row(verdict: Verdict) -> tuple[str, ...]:
-    policy = verdict.policy.definition
+    policy, version = verdict.policy.definition, verdict.policy.version
     because = _in_words(verdict.because) if verdict.because else _WHY.get(verdict.state, "")
-    return str(policy.priority), policy.name, str(verdict.policy.version), _SAYS[verdict.state], because
+    numbers = (str(policy.priority), str(version)) if version else ("", "")  # the default has neither
+    return numbers[0], policy.name, numbers[1], _SAYS[verdict.state], because
 
 
 def _in_words(finding: Finding) -> str:
