@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain import deciding
+from domain.action_type import Inverse
 from domain.directory import Directory, Grant
 from domain.engine import step
 from domain.executing import Perform
@@ -16,7 +17,7 @@ from domain.outcome import Done
 from domain.policy import Definitions, Policy, Rules, Versioned
 from domain.refusals import Refusal
 from domain.world import Action
-from tests.unit.in_memory import HOUR, NOW, RULES, WHOLE, InMemory, answer, body_of
+from tests.unit.in_memory import HOUR, NOW, RULES, TYPE, WHOLE, InMemory, answer, body_of
 from tests.unit.test_sync import snapshot
 
 DAY = 24 * HOUR
@@ -306,14 +307,16 @@ def test_what_is_refused_before_it_is_executed_is_not_executed() -> None:
     assert engine.world.changes.events[-1].data["reason"] == "quorum_and_ratio_reached"
 
 
-@pytest.mark.parametrize("loss", ["role", "key"])
-def test_a_role_lost_or_a_key_compromised_makes_it_fall_away_before_the_first_attempt(loss: str) -> None:
+@pytest.mark.parametrize("loss", ["role", "key", "distance"])
+def test_who_could_not_break_glass_any_more_is_found_before_the_first_attempt(loss: str) -> None:
     engine = engine_with()
-    action = created(engine)
+    action = created(engine, triggered_by="a1")
     broken(engine, action)
     engine.ask_to_execute(action, "a3")
     if loss == "role":
         engine.world.directory = company(ROLES | {"duty": []})
+    elif loss == "distance":
+        engine.world.directory = company(duty="a1")
     else:
         engine.world.compromised.add("tooling-1")
     assert engine.start(action, 1) == "not_approved"
@@ -352,6 +355,28 @@ def test_what_asks_to_ratify_is_asked_for_by_the_engine_alone_and_cancelled_by_n
         body = body_of("CancelAction", {"action_id": asked, "cancelled_by": person})
         assert answer(engine.tell(body)) == "canceller_not_allowed"
     assert engine.status(asked) == "requested"
+
+
+def test_nothing_is_undone_by_a_ratification_that_nobody_asked_for_by_breaking_glass() -> None:
+    engine = engine_with()
+    params = {"action_id": str(UUID(int=1)), "reason": "x"}
+    kind = TYPE.model_copy(update={"inverse": Inverse(action_type="RATIFY", params=params)})
+    policies = engine.world.definitions.policies
+    engine.world.definitions = Definitions(policies, (Versioned(1, kind),))
+    action = created(engine)
+    broken(engine, action)
+    engine.ask_to_execute(action, "a1")
+    executed(engine, action)
+    refused(engine, action)
+    about = {"action_id": str(action), "reason": "a mistake"}
+    undone = created(engine, "two", origin="ops_ui", action_type="ROLL_BACK", params=about, created_by="a1")
+    for person in ("a2", "a3"):
+        engine.vote(undone, person)
+    engine.ask_to_execute(undone, "a1")
+    assert engine.start(undone, 2) == "applied"
+    step(engine.world, Perform(undone, 2))
+    assert engine.status(undone) == "failed"
+    assert [item.created_by for item in engine.world.actions.values() if item.action_type == "RATIFY"] == ["duty"]
 
 
 def test_a_policy_that_cannot_be_compared_does_not_spare_anybody_the_ratification() -> None:
