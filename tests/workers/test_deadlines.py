@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from db import due, invariants
+from db import due
 from domain.lifecycle import OPEN
 from tests.workers.test_actors import PERIODIC
 from tests.workers.test_races import race
@@ -63,12 +63,6 @@ def overdue(installation: Installation) -> None:
     )
 
 
-def broken(installation: Installation) -> list[str]:
-    """The invariants that are broken, but for the one against policies that nobody agreed to, such as the one above."""
-    names = [found.invariant.name for found in invariants.broken(installation.owner)]
-    return [name for name in names if name != "12_definitions_were_agreed"]
-
-
 def acted_on(installation: Installation) -> int:
     found: int = installation.scalar("select count(*) from events where event in ('escalated', 'expired')")
     return found
@@ -79,7 +73,7 @@ def check_that_each_was_acted_on_once(installation: Installation) -> None:
     trails = Counter(tuple(installation.trail(action_id)) for action_id in ids)
     assert trails == {("created", "escalated"): COUNT // 2, ("created", "expired"): COUNT // 2}
     assert installation.applier.sweep(OPEN).receipts == []
-    assert broken(installation) == []
+    assert installation.broken() == []
 
 
 @pytest.mark.parametrize(("point", "committed"), [("after the claim", 0), ("before any commit", 100)])
@@ -127,4 +121,4 @@ def test_votes_and_sweeps_at_once_come_to_one_end(installation: Installation) ->
     answers, _ = race(vote, sweep)
     trails = Counter((tuple(installation.trail(action_id)), code) for action_id, code in zip(ids, answers, strict=True))
     assert set(trails) == {(("created", "escalated", "voted"), "None"), (("created", "expired"), "action_closed")}
-    assert broken(installation) == []
+    assert installation.broken() == []
