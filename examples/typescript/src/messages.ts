@@ -38,6 +38,8 @@ export interface CastVote {
   cast_at?: string | null;
   /** The content_hash that the voter looked at; the vote is refused if the action has another. */
   content_hash?: string | null;
+  /** Approve alone, in an emergency, for this reason; only with approve, and where the policy lets somebody. */
+  break_glass?: string | null;
   metadata?: { [name: string]: Json | undefined };
 }
 
