@@ -250,6 +250,8 @@ begin
         ('approved', 'expired'),
         ('approved', 'cancelled'),
         ('approved', 'pending_approval'),
+        ('approved', 'rejected'),
+        ('approved', 'escalated'),
         ('approved', 'failed'),
         ('approved', 'outcome_unknown'),
         ('executing', 'executed'),

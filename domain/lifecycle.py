@@ -65,6 +65,8 @@ TRANSITIONS: dict[tuple[Status, Status], str] = {
     (Status.APPROVED, Status.EXPIRED): "nobody asked for its execution in time",
     (Status.APPROVED, Status.CANCELLED): "it is taken back",
     (Status.APPROVED, Status.PENDING_APPROVAL): "deciding again before the first attempt, a vote no longer counts",
+    (Status.APPROVED, Status.REJECTED): "a vote no longer counts, and what is left decides against it at once",
+    (Status.APPROVED, Status.ESCALATED): "a vote no longer counts, and no approval is in reach without the next step",
     (Status.APPROVED, Status.FAILED): "its time to be tried again is over, and no attempt had an effect",
     (Status.APPROVED, Status.OUTCOME_UNKNOWN): "its time to be tried again is over, and nobody knows about an attempt",
     (Status.EXECUTING, Status.EXECUTED): "the attempt succeeded",

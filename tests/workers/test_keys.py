@@ -6,7 +6,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from db import keys, read
+from db import due, keys, read
+from domain.executing import AttemptStarted
 from domain.messages import CastVote
 from tests.world import KEYS, SCOPES, Installation, directory, top_up
 from workers.envelope import SigningKey
@@ -142,3 +143,13 @@ def test_the_database_holds_what_a_personal_key_is(enrolled: Installation, chang
 def test_nobody_is_enrolled_whom_the_directory_does_not_know(installation: Installation) -> None:
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         keys.enrol_key(installation.owner, "stranger-1", "stranger", OWN.public_bytes)
+
+
+def test_an_approval_whose_people_have_left_goes_to_the_next_step_when_its_execution_would_start(
+    installation: Installation,
+) -> None:
+    action_id = installation.approved()
+    installation.tell("directory", directory(2, {"cfo-1": ("cfo",), "finance-user-4": ("finance_ops",)}))
+    installation.applier.apply([AttemptStarted(action_id, due.draw_token(installation.owner), "tests")])
+    assert installation.trail(action_id)[-2:] == ["reopened", "escalated"]
+    assert installation.action(action_id)["status"] == "escalated"
