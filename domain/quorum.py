@@ -47,8 +47,8 @@ class Requirement(Frozen):
 
     `excluded` are the people kept out by separation of duties: the target, and mostly the creator and whoever triggered it.
     Who holds one of `veto_roles` rejects alone, with or without a seat. `require_content_hash` and `require_personal_key`
-    are what a vote must bring to be counted. `break_glass` says who may approve alone. `steps_reached` is how many escalation steps are open; everything else is
-    frozen when the action is created.
+    are what a vote must bring to be counted. `break_glass` says who may approve alone. `steps_reached` is how many
+    escalation steps are open; everything else is frozen when the action is created.
     """
 
     tree: Tree | None
