@@ -1,7 +1,7 @@
 """Whatever happens in whatever order, the engine on a real database and `engine.step` on a world in memory agree.
 
 Hypothesis invents stories of producers, people, workers and time, and shortens those in which the two sides differ. The
-suite tells a few; `make test ARGS="tests/model --hypothesis-profile=long"` tells 1,250 of 50 steps.
+suite tells a few; `make test ARGS="tests/model --hypothesis-profile=long"` tells 2,000 of 50 steps.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.world import Installation
 from workers import definition_files
 
 stories = settings(
-    max_examples=settings().max_examples // 8,
+    max_examples=settings().max_examples // 5,
     stateful_step_count=50,
     deadline=None,
     database=None,
