@@ -25,7 +25,8 @@ def broken_by_a_step(world: World, given: Input, receipt: Receipt) -> Iterator[s
             votes = world.votes.get(action_id, {}).values()
             standing = [cast.counted for cast in votes if cast.kid not in world.compromised]
             decision = quorum.decide(action.live_requirement, standing, world.directory, world.now)
-            if len(world.attempts[action_id]) == 1 and decision.verdict is not Verdict.APPROVED:
+            begun = action.status is Status.EXECUTING  # else a service is asked what became of an attempt
+            if begun and len(world.attempts[action_id]) == 1 and decision.verdict is not Verdict.APPROVED:
                 yield f"its first attempt began, and its votes say {decision.verdict}"
 
 
