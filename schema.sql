@@ -124,6 +124,8 @@ create table messages (
     action_id       uuid,
     -- The beginning of what was quarantined, for whoever looks into it.
     excerpt         text check (length(excerpt) <= 400),
+    -- Who acted by it, and what was applied or waits counts against; null of what is not limited.
+    actor           text,
     received_at     timestamptz not null default clock_timestamp(),
     answered_at     timestamptz not null default clock_timestamp(),
     constraint identity_is_whole check (num_nulls(issuer, jti) in (0, 2)),
@@ -135,6 +137,8 @@ create table messages (
 create unique index messages_identity on messages (jti, issuer)
     where code is null or code not in ('identity_conflict', 'wrong_audience');
 create index messages_of_action on messages (action_id, id) where action_id is not null;
+-- How much somebody did through an issuer in the last hour: counted, so that no row is written by all.
+create index messages_of_actor on messages (issuer, actor, type, received_at) where actor is not null;
 create index messages_parked_until on messages (expires_at) where outcome = 'parked';
 
 
@@ -502,7 +506,8 @@ grant insert on messages, actions, votes, attempts, events, people, grants, sche
 grant update on actions, votes, people, schedule to ops_worker;
 grant update (state, lease_until, finished_at, reason) on attempts to ops_worker;
 grant update (ends_at) on grants to ops_worker;
-grant update (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, answered_at)
+grant update (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, actor,
+              answered_at)
     on messages to ops_worker;
 grant usage on sequence attempt_tokens to ops_worker;
 grant select on actions, votes, attempts, events, definitions, people, grants, alerts, receipts, schedule, schema_version

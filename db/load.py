@@ -8,8 +8,8 @@ the database's clock after that.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.internal import made_by
 from domain.internal_types import CHANGES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
+from domain.limits import PERIOD_SECONDS, Limits, Use, who
 from domain.messages import (
     AnyBody,
     CancelAction,
@@ -46,6 +47,7 @@ class Loader:
     """Loads worlds for one installation (`audience`); keeps the parsed definitions until there are more."""
 
     audience: str
+    limits: Limits = field(default_factory=Limits)
     # In one attribute with their count, because several threads share a loader.
     _known: tuple[int, Definitions] = (0, Definitions())
 
@@ -57,7 +59,7 @@ class Loader:
     def world(self, conn: Connection, inputs: Sequence[Input]) -> World:
         """The world that these inputs need, its rows locked until the surrounding transaction ends."""
         _lock(conn, inputs)
-        world = World(now=datetime.now(UTC), audience=self.audience)
+        world = World(now=datetime.now(UTC), audience=self.audience, limits=self.limits)
         _load_messages(conn, world, inputs)
         _load_actions(conn, world, inputs)
         _count_parked(conn, world, inputs)
@@ -65,6 +67,7 @@ class Loader:
         if wanted:
             world.keys = load_key_ring(conn).keys
         self._load_clock_and_definitions(conn, world)
+        _load_use(conn, world, inputs)
         _load_grants(conn, world, inputs, {params["person_id"] for params in wanted if "person_id" in params})
         return world
 
@@ -173,6 +176,29 @@ def _count_parked(conn: Connection, world: World, inputs: Sequence[Input]) -> No
         [sorted(voted - world.actions.keys())],
     ).fetchall()
     world.parked_counts = {row["action_id"]: row["waiting"] for row in found}
+
+
+def _load_use(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
+    """How much those who act by these messages did in the last hour.
+
+    Nothing is locked for it: of batches that are applied at the same moment each may fill what is left of a share.
+    """
+    shares = sorted({share for item in inputs if isinstance(item, Message) and (share := who(item)) is not None})
+    if not shares:
+        return
+    found = conn.execute(
+        """
+        select share.*, used.*
+          from unnest(%s::text[], %s::text[], %s::text[]) as share(issuer, actor, type)
+         cross join lateral (
+            select count(*) as count, min(received_at) as first_at from messages m
+             where m.issuer = share.issuer and m.actor = share.actor and m.type = share.type and m.received_at > %s
+         ) used
+         where used.count > 0
+        """,
+        [*map(list, zip(*shares, strict=True)), world.now - timedelta(seconds=PERIOD_SECONDS)],
+    ).fetchall()
+    world.used = {(row["issuer"], row["actor"], row["type"]): Use(row["count"], row["first_at"]) for row in found}
 
 
 def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> None:

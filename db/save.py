@@ -55,14 +55,15 @@ _KEYS = """
 
 _MESSAGES = """
     insert into messages (content_sha256, token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence,
-                          action_id, excerpt)
-    select content_sha256, token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt
+                          action_id, excerpt, actor)
+    select content_sha256, token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt,
+           actor
       from jsonb_populate_recordset(null::messages, %s)
     on conflict (content_sha256) do update set
-        (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, answered_at)
+        (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, actor, answered_at)
         = (excluded.token, excluded.issuer, excluded.jti, excluded.kid, excluded.type, excluded.issued_at,
            excluded.expires_at, excluded.outcome, excluded.code, excluded.sentence, excluded.action_id, excluded.excerpt,
-           clock_timestamp())
+           excluded.actor, clock_timestamp())
 """
 
 _ACTIONS = """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain import cancelling, creation, deadlines, executing, ratifying, sync, voting
+from domain import cancelling, creation, deadlines, executing, limits, ratifying, sync, voting
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.keys import Scope
 from domain.messages import (
@@ -63,6 +63,9 @@ class Drop:
 
 
 Attempting = AttemptStarted | AttemptRenewed | AttemptFinished | Perform | OutcomeFound
+_COUNTED = frozenset({Outcome.APPLIED, Outcome.PARKED})
+"""What takes from somebody's share of an hour."""
+
 Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | Attempting
 
 
@@ -100,7 +103,11 @@ def _receive(world: World, message: Message) -> Receipt:
     known = world.records.get(message.content_sha256)
     if known is not None and known.outcome not in UNSETTLED:
         return known.receipt
-    receipt = _answer(_admit(world, message) or _dispatch(world, message), message.action_id)
+    answer = _admit(world, message) or _over_limit(world, message) or _dispatch(world, message)
+    receipt = _answer(answer, message.action_id)
+    share = limits.who(message) if receipt.outcome in _COUNTED else None
+    if share is not None:
+        world.use(share)
     world.put_record(
         Record(
             content_sha256=message.content_sha256,
@@ -115,6 +122,7 @@ def _receive(world: World, message: Message) -> Receipt:
             type=message.type,
             issued_at=message.issued_at,
             expires_at=message.expires_at,
+            actor=None if share is None else share[1],
         )
     )
     return replace(receipt, content_sha256=message.content_sha256)
@@ -137,6 +145,13 @@ def _admit(world: World, message: Message) -> Refusal | None:
     if not Scope.allows(message.scope.types, message.type):
         return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the message type {message.type!r}.")
     return None
+
+
+def _over_limit(world: World, message: Message) -> Refusal | None:
+    """Why it must wait that somebody asks for more; who asks for the same again gets their answer."""
+    if isinstance(message.body, CreateAction) and message.action_id in world.actions:
+        return None
+    return limits.refusal(world.limits, world.used, message)
 
 
 def _dispatch(world: World, message: Message) -> Receipt | Refusal:

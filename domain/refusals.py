@@ -31,6 +31,7 @@ class Code(StrEnum):
     UNKNOWN_TYPE = "unknown_type"
     INVALID_BODY = "invalid_body"
     OUT_OF_SCOPE = "out_of_scope"
+    RATE_LIMITED = "rate_limited"
 
     # Creating.
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
@@ -86,6 +87,7 @@ SENTENCES: dict[Code, str] = {
     Code.UNKNOWN_TYPE: "There is no message of this type.",
     Code.INVALID_BODY: "The body does not have the form of its message type.",
     Code.OUT_OF_SCOPE: "The key is not allowed to send this.",
+    Code.RATE_LIMITED: "So many of these were applied for this issuer and person within an hour that this one must wait.",
     Code.IDEMPOTENCY_CONFLICT: "An action with this idempotency key exists and was asked for with another body.",
     Code.UNKNOWN_ACTION_TYPE: "No action type of this name is defined.",
     Code.INVALID_PARAMS: "The params are not what this action type takes.",

@@ -17,6 +17,7 @@ from domain.definition import Kind, RiskName
 from domain.directory import Directory, Grant
 from domain.keys import ALGORITHM, Scope, VerificationKey
 from domain.lifecycle import Status
+from domain.limits import Limits, Use, Who
 from domain.messages import Message, Outcome, Receipt
 from domain.policy import Definitions, Policy
 from domain.quorum import Choice, CountedVote, Requirement, Tally
@@ -147,7 +148,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The row of a received message: what it was and its receipt. What nobody signed has no issuer and no jti."""
+    """The row of a received message: what it was and its receipt. What nobody signed has no issuer and no jti.
+
+    `actor` is whose share of the hour's messages it took from; None if it took from nobody's.
+    """
 
     content_sha256: bytes
     token: str | None
@@ -162,6 +166,7 @@ class Record:
     issued_at: datetime | None = None
     expires_at: datetime | None = None
     excerpt: str | None = None
+    actor: str | None = None
 
     @property
     def receipt(self) -> Receipt:
@@ -229,7 +234,7 @@ class DirectoryChange:
 class World:
     """The rows that a batch needs, at one moment of the database's clock (`now`), and the changes made to them.
 
-    `parked_counts` says how many votes wait for actions that are not there; `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing. `keys` are all that are registered, where one more is asked for. `broken` says when people broke glass.
+    `parked_counts` says how many votes wait for actions that are not there; `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing. `keys` are all that are registered, where one more is asked for. `broken` says when people broke glass, and `used` what they and machines did in the last hour, of which `limits` bound it.
     """
 
     now: datetime
@@ -247,6 +252,8 @@ class World:
     compromised: set[str] = field(default_factory=set)
     keys: dict[str, VerificationKey] = field(default_factory=dict)
     broken: dict[str, list[datetime]] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    used: dict[Who, Use] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
 
     def put(self, action: Action) -> Action:
@@ -293,6 +300,11 @@ class World:
         self.changes.messages[record.content_sha256] = None
         if record.issuer is not None and record.jti is not None and record.code not in WITHOUT_IDENTITY:
             self.identities.setdefault((record.issuer, record.jti), record.content_sha256)
+
+    def use(self, who: Who) -> None:
+        """Count a message that was applied."""
+        used = self.used.get(who, Use(0, self.now))
+        self.used[who] = replace(used, count=used.count + 1)
 
     def put_definition(self, version: DefinitionVersion, definition: Policy | ActionType | None) -> None:
         """Put a new version in force, or with None remove what it names; what was created before keeps its own."""

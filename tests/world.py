@@ -20,6 +20,7 @@ from domain.exact_json import canonical
 from domain.executing import AttemptStarted, Perform
 from domain.internal_types import CHANGES
 from domain.keys import Scope
+from domain.limits import Limits
 from domain.messages import (
     CastVote,
     CreateAction,
@@ -96,6 +97,10 @@ def directory(
     )
 
 
+ROOM = Limits(creates_per_hour=1_000_000, votes_per_hour=1_000_000, executions_per_hour=1_000_000)
+"""Tests do in seconds what a company does in a year."""
+
+
 def float_definitions() -> str:
     """The policy of the document's scenario."""
     return files("workers").joinpath("demo.yaml").read_text()
@@ -107,7 +112,7 @@ def prepare(conn: connect.Connection) -> None:
         keys.add_key(conn, KEYS[issuer].kid, issuer, KEYS[issuer].public_bytes, scope)
     definition_files.apply(conn, definition_files.parse(float_definitions(), "demo.yaml"), by="tests")
     ticket = Producer(redis.Redis(), KEYS["directory"]).sign(directory(), jti="directory")
-    applier = Applier(lambda: _lend(conn), Loader("ops-approval"))
+    applier = Applier(lambda: _lend(conn), Loader("ops-approval", ROOM))
     assert applier.apply_tokens([ticket.token]).receipts[0].outcome is Outcome.APPLIED
 
 
@@ -157,11 +162,11 @@ class Installation:
     """One database and one Redis, and the engine's parts at work on them inside this process."""
 
     def __init__(self, database_url: str, redis_url: str, client: redis.Redis) -> None:
-        self.settings = Settings(DATABASE_URL=database_url, REDIS_URL=redis_url)
+        self.settings = Settings(DATABASE_URL=database_url, REDIS_URL=redis_url, limits=ROOM)
         self.client = client
         self.pool = connect.pool(database_url, "tests", max_size=8)
         self.pool.open()
-        self.applier = Applier(self.pool.connection, Loader("ops-approval"))
+        self.applier = Applier(self.pool.connection, Loader("ops-approval", ROOM))
         self.broker: dramatiq.Broker = make_broker(redis_url)
 
     @cached_property
@@ -203,7 +208,7 @@ class Installation:
 
     def another_worker(self) -> Applier:
         """What another process would apply with: it shares nothing with this one but the database."""
-        return Applier(self.pool.connection, Loader("ops-approval"))
+        return Applier(self.pool.connection, Loader("ops-approval", ROOM))
 
     def agreed(self, action_type: str, params: dict[str, Any], issuer: str = "ops-tooling") -> UUID:
         """Something for the engine to do itself, agreed to and its execution asked for."""

@@ -45,7 +45,7 @@ class Ingest:
         self._broker = broker
         self._batch = self._size = batch
         self._failures = 0
-        self._loader = Loader(settings.audience)
+        self._loader = Loader(settings.audience, settings.limits)
         self._client = redis.Redis.from_url(settings.servers.redis_url)
         self._doorbell = Doorbell(self._client)
         self.stopping = threading.Event()

@@ -24,7 +24,7 @@ class Runtime:
         """Start connecting; using it raises psycopg_pool.PoolTimeout while Postgres does not answer."""
         pool = connect.pool(settings.servers.database_url, "ops-approval worker", max_size=max_connections)
         pool.open()  # connects in the background: a worker may boot before its database does
-        applier = Applier(pool.connection, Loader(settings.audience))
+        applier = Applier(pool.connection, Loader(settings.audience, settings.limits))
         services = {name: str(url) for name, url in settings.services.items()}
         return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False)))
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, HttpUrl
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.limits import Limits
 from workers import stack
 
 
@@ -15,7 +16,8 @@ class Settings(BaseSettings):
     `DATABASE_URL` and `REDIS_URL` name the servers; without them it is the embedded ones that `ops-approval up` runs on
     the data directory. `BROKER_URL`, amqp://…, puts RabbitMQ in the place of Redis. `OPS_APPROVAL_SERVICES` is a JSON object
     of service names (as action types use them) and base URLs. `OPS_APPROVAL_AUDIENCE` is the name under which messages
-    address this installation. `OPS_APPROVAL_INGEST=false` leaves the queue `messages` to the stock actor.
+    address this installation. `OPS_APPROVAL_LIMITS` is a JSON object of how much one person or machine may do in an hour (see
+    `domain.limits.Limits`). `OPS_APPROVAL_INGEST=false` leaves the queue `messages` to the stock actor.
     `OPS_APPROVAL_ESCALATE_EVERY_SECONDS` and `OPS_APPROVAL_AUTO_EXECUTE_EVERY_SECONDS` are the periods of the two periodic
     actors, beside the sweep that acts within a second anyway.
     """
@@ -29,6 +31,7 @@ class Settings(BaseSettings):
     audience: str = "ops-approval"
     ingest: bool = True
     services: dict[str, HttpUrl] = {}
+    limits: Limits = Limits()
     escalate_every_seconds: Annotated[int, Field(ge=1)] = 600
     auto_execute_every_seconds: Annotated[int, Field(ge=1)] = 120
 

@@ -23,7 +23,7 @@ from tests.faults.ledger import Ledger
 from tests.faults.points import POINTS
 from tests.faults.proxy import Proxy
 from tests.faults.starter import Starter
-from tests.world import prepare
+from tests.world import ROOM, prepare
 from workers import definition_files
 from workers.brokers import make_broker
 from workers.stack import Servers
@@ -158,6 +158,7 @@ class Stage:
         env = {
             "DATABASE_URL": self._database_url_of_processes(),
             "REDIS_URL": self.servers.urls.redis_url,
+            "OPS_APPROVAL_LIMITS": ROOM.model_dump_json(),
             "OPS_APPROVAL_SERVICES": json.dumps({name: ledger.url for name, ledger in self.services.items()}),
         }
         if self.at_named_points and name != "scheduler":

@@ -1,0 +1,73 @@
+"""How much one person, or one machine, may do in an hour through one issuer: what floods the engine has its end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.messages import CastVote, CreateAction, ExecuteAction, Message
+from domain.refusals import Code, Refusal
+from domain.trail import timestamp
+
+PERIOD_SECONDS = 3600
+
+PerHour = Annotated[int, Field(ge=1)]
+
+Who = tuple[str, str, str]
+"""Whose share it is: the issuer, who acts through it, and the type of the message."""
+
+
+class Limits(BaseModel):
+    """How many messages of one issuer and person are applied in any hour; what is refused, or was known, does not count."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    creates_per_hour: PerHour = 100
+    votes_per_hour: PerHour = 500
+    executions_per_hour: PerHour = 50
+
+    def of(self, message_type: str) -> int:
+        """The limit of messages of a type that has one."""
+        return {
+            CreateAction.__name__: self.creates_per_hour,
+            CastVote.__name__: self.votes_per_hour,
+            ExecuteAction.__name__: self.executions_per_hour,
+        }[message_type]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How many messages were applied in the hour that ends now, and when the first of them came."""
+
+    count: int
+    first_at: datetime
+
+
+def actor_of(message: Message) -> str | None:
+    """Who acts by a message that is counted; None of one that is not."""
+    match message.body:
+        case CreateAction(created_by=actor) | CastVote(voter_id=actor) | ExecuteAction(executed_by=actor):
+            return actor
+        case _:
+            return None
+
+
+def who(message: Message) -> Who | None:
+    """Whose share a message takes from; None if it is not counted."""
+    actor = actor_of(message)
+    return None if actor is None else (message.issuer, actor, message.type)
+
+
+def refusal(limits: Limits, used: Mapping[Who, Use], message: Message) -> Refusal | None:
+    """Why a message must wait, if so, and until when."""
+    share = who(message)
+    use = None if share is None else used.get(share)
+    if use is None or use.count < limits.of(message.type):
+        return None
+    again_at = use.first_at + timedelta(seconds=PERIOD_SECONDS)
+    return Refusal(
+        Code.RATE_LIMITED,
+        f"The limit is {limits.of(message.type)} of {message.type}; send it again, as a new message, after {timestamp(again_at)}.",
+    )

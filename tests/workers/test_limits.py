@@ -1,0 +1,51 @@
+"""An hour's share is counted in the database, for all workers and over their restarts."""
+
+import pytest
+
+from db.load import Loader
+from domain.limits import Limits
+from tests.world import Installation, top_up
+from workers.apply import Applier
+from workers.producer import Ticket
+from workers.settings import Settings
+
+
+@pytest.fixture
+def strict(installation: Installation) -> Applier:
+    """A worker where everybody may create five actions in an hour."""
+    return Applier(installation.pool.connection, Loader("ops-approval", Limits(creates_per_hour=5)))
+
+
+def tickets(installation: Installation, keys: range) -> list[Ticket]:
+    return [installation.producer("sira").sign(top_up(f"k{key}", alert=f"alert-{key}")) for key in keys]
+
+
+def told(applier: Applier, *batches: list[Ticket]) -> list[str]:
+    receipts = [
+        receipt for batch in batches for receipt in applier.apply_tokens([each.token for each in batch]).receipts
+    ]
+    return [str(receipt.code or receipt.outcome) for receipt in receipts]
+
+
+def test_a_share_ends_within_a_batch_and_over_batches(installation: Installation, strict: Applier) -> None:
+    made = tickets(installation, range(8))
+    assert told(strict, made[:3], made[3:]) == ["applied"] * 5 + ["rate_limited"] * 3
+    assert told(strict, made[:3]) == ["applied"] * 3  # the same messages again have their receipts
+    assert told(strict, tickets(installation, range(8))) == ["duplicate"] * 5 + ["rate_limited"] * 3
+
+
+def test_an_hour_later_there_is_a_share_again(installation: Installation, strict: Applier) -> None:
+    assert told(strict, tickets(installation, range(6))) == ["applied"] * 5 + ["rate_limited"]
+    an_hour_passes(installation)
+    assert told(strict, tickets(installation, range(5, 11))) == ["applied"] * 5 + ["rate_limited"]
+
+
+def an_hour_passes(installation: Installation) -> None:
+    with installation.owner.transaction():
+        installation.owner.execute("set local session_replication_role = replica")
+        installation.owner.execute("update messages set received_at = received_at - interval '1 hour'")
+
+
+def test_limits_are_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPS_APPROVAL_LIMITS", '{"votes_per_hour": 7}')
+    assert Settings().limits == Limits(creates_per_hour=100, votes_per_hour=7, executions_per_hour=50)
