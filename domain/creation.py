@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from domain import changing, messages, policy, quorum_tree, registering, voting
+from domain import changing, idempotency, messages, policy, quorum_tree, registering, voting
 from domain.action_type import ActionType
 from domain.exact_json import canonical
 from domain.facts import facts_of
@@ -42,7 +42,8 @@ def create(world: World, message: Message, body: CreateAction) -> Receipt | Refu
     action = make(world, message.issuer, action_id, body)
     if isinstance(action, Refusal):
         return action
-    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.", action_id=action_id)
+    warning = idempotency.warning(body.idempotency_key)
+    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.{warning}", action_id=action_id)
 
 
 def make(
