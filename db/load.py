@@ -1,9 +1,10 @@
 """Read and lock what a batch of inputs needs: a fixed number of statements, whatever the batch.
 
-Locks are taken in one order everywhere: advisory locks of message identities, action ids, definitions and people who break
-glass (sorted), then the rows of actions (sorted). A sweep alone comes with rows that it has claimed; should it and another
-wait for each other's, Postgres ends one of them, which is tried again. Votes, attempts and grants are read by statements that start after the locks are held, and `now` is
-the database's clock after that.
+Locks are taken in one order everywhere: advisory locks of message identities, action ids, exclusive keys, definitions and
+people who break glass (sorted), then the rows of actions (sorted). Keys come before rows, because who has a key is known only
+to who holds its lock. A sweep alone comes with rows that it has claimed; should it and another wait for each other's, Postgres
+ends one of them, which is tried again. Votes, attempts and grants are read by statements that start after the locks are held,
+and `now` is the database's clock after that.
 """
 
 import json
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from db import glass, locks, rows
+from db import exclusive, glass, locks, performing, rows
 from db.connect import Connection
 from db.definitions import load_definitions
 from db.keys import load_key_ring
@@ -22,7 +23,7 @@ from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.internal import made_by
-from domain.internal_types import CHANGES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
+from domain.internal_types import KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.messages import (
     AnyBody,
     CancelAction,
@@ -55,11 +56,24 @@ class Loader:
         return self._known[1]
 
     def world(self, conn: Connection, inputs: Sequence[Input]) -> World:
-        """The world that these inputs need, its rows locked until the surrounding transaction ends."""
-        _lock(conn, inputs)
+        """The world that these inputs need, its rows locked until the surrounding transaction ends.
+
+        Which exclusive keys they need depends on the definitions; should these have changed until the locks are held, it
+        begins again, with all that is locked by then.
+        """
+        while True:
+            known = self.definitions
+            world = self._world(conn, inputs, known)
+            if world.definitions is known:
+                return world
+
+    def _world(self, conn: Connection, inputs: Sequence[Input], definitions: Definitions) -> World:
+        performed = performing.load(conn, inputs)
+        keys = exclusive.keys(inputs, performed, definitions)
+        _lock(conn, inputs, performing.locks_of_changes(performed) | {locks.of_exclusive_key(key) for key in keys})
         world = World(now=datetime.now(UTC), audience=self.audience)
         _load_messages(conn, world, inputs)
-        _load_actions(conn, world, inputs)
+        _load_actions(conn, world, inputs, exclusive.holders(conn, keys))
         _count_parked(conn, world, inputs)
         wanted = _keys_wanted(world, inputs)
         if wanted:
@@ -84,9 +98,9 @@ class Loader:
         world.now, world.snapshot, world.definitions = row["now"], row["snapshot"], known[1]
 
 
-def _lock(conn: Connection, inputs: Sequence[Input]) -> None:
+def _lock(conn: Connection, inputs: Sequence[Input], others: Iterable[str]) -> None:
     """Serialize with every other batch that has one of these messages or actions, also where no row exists yet."""
-    names = _locks_of_changes(conn, inputs)
+    names = set(others)
     for given in [item.message if isinstance(item, Undigestible) else item for item in inputs]:
         match given:
             case Message():
@@ -107,24 +121,6 @@ def _lock(conn: Connection, inputs: Sequence[Input]) -> None:
     for made, person in glass.breaking(inputs).items():
         names |= {f"action {made}", f"glass {person}"}
     locks.lock(conn, names)
-
-
-def _locks_of_changes(conn: Connection, inputs: Sequence[Input]) -> set[str]:
-    """The locks of definitions and keys that are to be changed; what an action is about never changes."""
-    performed = [item.action_id for item in inputs if isinstance(item, Perform)]
-    if not performed:
-        return set()
-    found = conn.execute(
-        """
-        select action_type, params ->> 'kind' as kind, params ->> 'name' as name
-          from actions where id = any(%s) and action_type = any(%s)
-        """,
-        [performed, sorted(CHANGES)],
-    ).fetchall()
-    return {
-        locks.KEYS if row["action_type"] in KEY_TYPES else locks.of_definition(row["kind"], row["name"])
-        for row in found
-    }
 
 
 def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
@@ -175,11 +171,11 @@ def _count_parked(conn: Connection, world: World, inputs: Sequence[Input]) -> No
     world.parked_counts = {row["action_id"]: row["waiting"] for row in found}
 
 
-def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
-    """The actions that the inputs concern, locked, then their votes and attempts."""
+def _load_actions(conn: Connection, world: World, inputs: Sequence[Input], holders: set[UUID]) -> None:
+    """The actions that the inputs concern, and those in their way, locked, then their votes and attempts."""
     concerned = {action_id for item in inputs if (action_id := _action_id(item)) is not None}
     subjects = _subjects_to_change(conn, inputs)
-    wanted = sorted(concerned | _subjects_asked_for(inputs) | subjects)
+    wanted = sorted(concerned | _subjects_asked_for(inputs) | subjects | holders)
     for row in conn.execute("select * from actions where id = any(%s) order by id for update", [wanted]).fetchall():
         world.actions[row["id"]] = rows.action(row)
     found = list(world.actions)
