@@ -197,7 +197,8 @@ create table actions (
     -- The end of the action's chain of events.
     event_seq               integer not null default 0,
     event_hash              bytea not null,
-    -- The resource that only one open action may work on; nothing sets it yet.
+    -- What one action at a time may be open for, as its type says: canonical JSON of the type's name and of some params.
+    -- Null where the type is not exclusive.
     exclusive_key           text,
     -- The action that led to this one: what is retried, resolved or rolled back, or what this one undoes.
     caused_by               uuid references actions,
@@ -214,6 +215,14 @@ create table actions (
 -- The one sweep: everything that time must change, however it came to wait.
 create index actions_due on actions (due_at) where due_at is not null;
 create index actions_newest on actions (created_at desc, id);
+-- One incident, one action, whoever asks for it: see HOLDING in domain/lifecycle.py, of which this is generated.
+create function holds_exclusive_key(status text) returns boolean immutable language sql return status in (
+    -- generated: holding
+    'requested', 'pending_approval', 'escalated', 'approved', 'executing', 'outcome_unknown'
+    -- generated: end
+);
+create unique index one_open_action on actions (exclusive_key)
+    where exclusive_key is not null and holds_exclusive_key(status);
 create index actions_caused_by on actions (caused_by) where caused_by is not null;
 create index actions_of_alert on actions ((params ->> 'alert_id')) where length(params ->> 'alert_id') <= 300;
 

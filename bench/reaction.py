@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import redis
 
@@ -72,7 +73,8 @@ class Bench:
 
     def _create(self) -> None:
         body = {"origin": "alert", "action_type": "FREEZE_MERCHANT", "created_by": "alerts"}
-        self.producer.send(CreateAction.model_validate(body | {"params": {"merchant_id": "m-1", "reason": "late"}}))
+        merchant = f"m-{uuid4()}"  # one freeze at a time is open for a merchant
+        self.producer.send(CreateAction.model_validate(body | {"params": {"merchant_id": merchant, "reason": "late"}}))
 
 
 @contextmanager

@@ -1,19 +1,20 @@
 """Read and lock what a batch of inputs needs: a fixed number of statements, whatever the batch.
 
-Locks are taken in one order everywhere: advisory locks of message identities, action ids, definitions and people who break
-glass (sorted), then the rows of actions (sorted). A sweep alone comes with rows that it has claimed; should it and another
-wait for each other's, Postgres ends one of them, which is tried again. Votes, attempts and grants are read by statements that start after the locks are held, and `now` is
-the database's clock after that.
+Locks are taken in one order everywhere: advisory locks of message identities, action ids, exclusive keys, definitions and
+people who break glass (sorted), then the rows of actions (sorted). Keys come before rows, because who has a key is known only
+to who holds its lock. A sweep alone comes with rows that it has claimed; should it and another wait for each other's, Postgres
+ends one of them, which is tried again. Votes, attempts and grants are read by statements that start after the locks are held,
+and `now` is the database's clock after that.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from db import glass, locks, rows
+from db import exclusive, glass, locks, performing, rows, used
 from db.connect import Connection
 from db.definitions import load_definitions
 from db.keys import load_key_ring
@@ -22,8 +23,8 @@ from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.internal import made_by
-from domain.internal_types import CHANGES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
-from domain.limits import PERIOD_SECONDS, Limits, Use, who
+from domain.internal_types import KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
+from domain.limits import Limits
 from domain.messages import (
     AnyBody,
     CancelAction,
@@ -57,17 +58,30 @@ class Loader:
         return self._known[1]
 
     def world(self, conn: Connection, inputs: Sequence[Input]) -> World:
-        """The world that these inputs need, its rows locked until the surrounding transaction ends."""
-        _lock(conn, inputs)
+        """The world that these inputs need, its rows locked until the surrounding transaction ends.
+
+        Which exclusive keys they need depends on the definitions; should these have changed until the locks are held, it
+        begins again, with all that is locked by then.
+        """
+        while True:
+            known = self.definitions
+            world = self._world(conn, inputs, known)
+            if world.definitions is known:
+                return world
+
+    def _world(self, conn: Connection, inputs: Sequence[Input], definitions: Definitions) -> World:
+        performed = performing.load(conn, inputs)
+        keys = exclusive.keys(inputs, performed, definitions)
+        _lock(conn, inputs, performing.locks_of_changes(performed) | {locks.of_exclusive_key(key) for key in keys})
         world = World(now=datetime.now(UTC), audience=self.audience, limits=self.limits)
         _load_messages(conn, world, inputs)
-        _load_actions(conn, world, inputs)
+        _load_actions(conn, world, inputs, exclusive.holders(conn, keys))
         _count_parked(conn, world, inputs)
         wanted = _keys_wanted(world, inputs)
         if wanted:
             world.keys = load_key_ring(conn).keys
         self._load_clock_and_definitions(conn, world)
-        _load_use(conn, world, inputs)
+        used.load(conn, world, inputs)
         _load_grants(conn, world, inputs, {params["person_id"] for params in wanted if "person_id" in params})
         return world
 
@@ -87,9 +101,9 @@ class Loader:
         world.now, world.snapshot, world.definitions = row["now"], row["snapshot"], known[1]
 
 
-def _lock(conn: Connection, inputs: Sequence[Input]) -> None:
+def _lock(conn: Connection, inputs: Sequence[Input], others: Iterable[str]) -> None:
     """Serialize with every other batch that has one of these messages or actions, also where no row exists yet."""
-    names = _locks_of_changes(conn, inputs)
+    names = set(others)
     for given in [item.message if isinstance(item, Undigestible) else item for item in inputs]:
         match given:
             case Message():
@@ -110,24 +124,6 @@ def _lock(conn: Connection, inputs: Sequence[Input]) -> None:
     for made, person in glass.breaking(inputs).items():
         names |= {f"action {made}", f"glass {person}"}
     locks.lock(conn, names)
-
-
-def _locks_of_changes(conn: Connection, inputs: Sequence[Input]) -> set[str]:
-    """The locks of definitions and keys that are to be changed; what an action is about never changes."""
-    performed = [item.action_id for item in inputs if isinstance(item, Perform)]
-    if not performed:
-        return set()
-    found = conn.execute(
-        """
-        select action_type, params ->> 'kind' as kind, params ->> 'name' as name
-          from actions where id = any(%s) and action_type = any(%s)
-        """,
-        [performed, sorted(CHANGES)],
-    ).fetchall()
-    return {
-        locks.KEYS if row["action_type"] in KEY_TYPES else locks.of_definition(row["kind"], row["name"])
-        for row in found
-    }
 
 
 def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
@@ -178,34 +174,11 @@ def _count_parked(conn: Connection, world: World, inputs: Sequence[Input]) -> No
     world.parked_counts = {row["action_id"]: row["waiting"] for row in found}
 
 
-def _load_use(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
-    """How much those who act by these messages did in the last hour.
-
-    Nothing is locked for it: of batches that are applied at the same moment each may fill what is left of a share.
-    """
-    shares = sorted({share for item in inputs if isinstance(item, Message) and (share := who(item)) is not None})
-    if not shares:
-        return
-    found = conn.execute(
-        """
-        select share.*, used.*
-          from unnest(%s::text[], %s::text[], %s::text[]) as share(issuer, actor, type)
-         cross join lateral (
-            select count(*) as count, min(received_at) as first_at from messages m
-             where m.issuer = share.issuer and m.actor = share.actor and m.type = share.type and m.received_at > %s
-         ) used
-         where used.count > 0
-        """,
-        [*map(list, zip(*shares, strict=True)), world.now - timedelta(seconds=PERIOD_SECONDS)],
-    ).fetchall()
-    world.used = {(row["issuer"], row["actor"], row["type"]): Use(row["count"], row["first_at"]) for row in found}
-
-
-def _load_actions(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
-    """The actions that the inputs concern, locked, then their votes and attempts."""
+def _load_actions(conn: Connection, world: World, inputs: Sequence[Input], holders: set[UUID]) -> None:
+    """The actions that the inputs concern, and those in their way, locked, then their votes and attempts."""
     concerned = {action_id for item in inputs if (action_id := _action_id(item)) is not None}
     subjects = _subjects_to_change(conn, inputs)
-    wanted = sorted(concerned | _subjects_asked_for(inputs) | subjects)
+    wanted = sorted(concerned | _subjects_asked_for(inputs) | subjects | holders)
     for row in conn.execute("select * from actions where id = any(%s) order by id for update", [wanted]).fetchall():
         world.actions[row["id"]] = rows.action(row)
     found = list(world.actions)

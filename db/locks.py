@@ -16,6 +16,11 @@ def lock(conn: Connection, names: Iterable[str]) -> None:
     conn.execute("select pg_advisory_xact_lock(key) from unnest(%s::bigint[]) as key", [keys])
 
 
+def of_exclusive_key(exclusive_key: str) -> str:
+    """The lock of everybody who wants an action open for this."""
+    return f"exclusive {exclusive_key}"
+
+
 def of_definition(kind: Kind, name: str) -> str:
     """The lock of everybody who makes the next version of a definition."""
     return f"definition {kind} {name}"

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from db.connect import Connection
 from db.rows import as_row
-from domain.world import DirectoryChange, World
+from domain.lifecycle import HOLDING
+from domain.world import Action, DirectoryChange, World
 
 
 def save(conn: Connection, world: World) -> None:
@@ -16,12 +18,17 @@ def save(conn: Connection, world: World) -> None:
     _write(conn, _DEFINITIONS, changes.definitions)  # first, while the database sees their actions being executed
     _write(conn, _KEYS, changes.keys)
     _write(conn, _MESSAGES, [world.records[key] for key in changes.messages])
-    _write(conn, _ACTIONS, [world.actions[key] for key in sorted(changes.actions)])
+    _write(conn, _ACTIONS, sorted((world.actions[key] for key in changes.actions), key=_given_up_first))
     _write(conn, _VOTES, [world.votes[action][person] for action, person in sorted(changes.votes)])
     _write(conn, _ATTEMPTS, [world.attempts[action][number] for action, number in sorted(changes.attempts)])
     _write(conn, _EVENTS, changes.events)
     if changes.directory is not None:
         _save_directory(conn, changes.directory)
+
+
+def _given_up_first(action: Action) -> tuple[bool, UUID]:
+    """An exclusive key is given up before another takes it: the database looks at each row as it comes."""
+    return action.status in HOLDING, action.id
 
 
 def _write(conn: Connection, statement: str, items: Iterable[Any]) -> None:

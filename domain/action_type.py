@@ -1,5 +1,6 @@
 """Action types: how risky an operation is, whom it concerns, what it takes, and what its service guarantees."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Self
@@ -7,8 +8,12 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from domain.definition import DAY_SECONDS, Definition, RiskName, Seconds
+from domain.exact_json import canonical
 from domain.params import ParamsSchema
 from domain.quorum_tree import Name
+
+LONGEST_KEY_BYTES = 1000
+"""How long an exclusive key can be: what an index of the database holds with ease."""
 
 LEASE_MARGIN_SECONDS = 10
 """How long after the deadline of a call it is still believed to be on its way: time to write down what it came to."""
@@ -43,6 +48,10 @@ class Inverse(BaseModel):
     copies: tuple[Name, ...] = ()
     params: dict[str, Any] = {}
 
+    def params_for(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The params of what undoes an operation that had these."""
+        return {name: params[name] for name in self.copies if name in params} | self.params
+
 
 Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")]
 
@@ -57,6 +66,8 @@ class ActionType(Definition):
     What certainly did not happen is tried again: at most `max_attempts` calls, within `retry_within_seconds` of the first,
     with a pause of about `retry_base_seconds` × 2ⁿ⁻¹ before the nth retry, at most an hour. A service that deduplicates
     remembers keys for `remembers_keys_seconds`, and no call may come later than that. `inverse` is what rolls it back.
+
+    With `exclusive_params`, one action at a time is open for the same values of these; without, as many as come.
     """
 
     minimum_risk_level: RiskName = "medium"
@@ -72,6 +83,7 @@ class ActionType(Definition):
     retry_within_seconds: Seconds = 2 * 3600
     remembers_keys_seconds: Seconds = DAY_SECONDS
     inverse: Inverse | None = None
+    exclusive_params: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -92,4 +104,29 @@ class ActionType(Definition):
 
     def problems_of(self, params: dict[str, Any]) -> list[str]:
         """What is wrong with the params of an action, each with its path and never with a value."""
-        return [] if self.schema_of_params is None else self.schema_of_params.problems(params)
+        found = [] if self.schema_of_params is None else self.schema_of_params.problems(params)
+        return found + self._problems_of_key(params)
+
+    def exclusive_key(self, params: Mapping[str, Any]) -> str | None:
+        """What one action at a time may be open for, as canonical JSON of the type's name and the values of its params.
+
+        None where the type is not exclusive; and where the params are none that it takes (see `problems_of`).
+        """
+        if not self.exclusive_params or self._problems_of_key(params):
+            return None
+        return self._key(params)
+
+    def _problems_of_key(self, params: Mapping[str, Any]) -> list[str]:
+        """Nothing is exclusive by what is not there, or not plain: then it would not be, unseen."""
+        unclear = [name for name in self.exclusive_params if not isinstance(params.get(name), str | int | float)]
+        if unclear:
+            return [
+                f"params.{name}: needed, as text or a number: one action at a time is open for it" for name in unclear
+            ]
+        if self.exclusive_params and len(self._key(params).encode()) > LONGEST_KEY_BYTES:
+            names = ", ".join(f"params.{name}" for name in self.exclusive_params)
+            return [f"{names}: too long; with the type's name at most {LONGEST_KEY_BYTES} bytes of JSON"]
+        return []
+
+    def _key(self, params: Mapping[str, Any]) -> str:
+        return canonical([self.name, {name: params[name] for name in self.exclusive_params}]).decode()

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from domain import changing, messages, policy, quorum_tree, registering, voting
+from domain import changing, exclusive, idempotency, messages, policy, quorum_tree, registering, voting
 from domain.action_type import ActionType
 from domain.exact_json import canonical
 from domain.facts import facts_of
@@ -42,7 +42,8 @@ def create(world: World, message: Message, body: CreateAction) -> Receipt | Refu
     action = make(world, message.issuer, action_id, body)
     if isinstance(action, Refusal):
         return action
-    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.", action_id=action_id)
+    warning = idempotency.warning(body.idempotency_key)
+    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.{warning}", action_id=action_id)
 
 
 def make(
@@ -63,6 +64,8 @@ def make(
     facts = facts_of(action_type.definition, body)
     if isinstance(facts, Refusal):
         return facts
+    if (holder := exclusive.holder(world, action_type.definition.exclusive_key(body.params))) is not None:
+        return Refusal(Code.ALREADY_OPEN, f"It is action {holder.id}, which is {holder.status}.", holder.id)
     return begin(world, issuer, action_id, body, action_type, facts, caused_by)
 
 
@@ -217,6 +220,7 @@ def _action(
         content_hash=content_hash(frozen),
         body_sha256=body_sha256(body),
         created_at=world.now,
+        exclusive_key=action_type.definition.exclusive_key(body.params),
         updated_at=world.now,
         expires_at=expires_at,
         due_at=expires_at,

@@ -1,9 +1,8 @@
 """What the engine does when an internal action is executed: in one step with the end of its attempt, so once or not at all."""
 
-from typing import Any
 from uuid import UUID
 
-from domain import breaking, changing, creation, messages, outcomes, registering
+from domain import breaking, changing, creation, exclusive, messages, outcomes, registering
 from domain.action_type import Inverse
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.lifecycle import FINAL, Status
@@ -47,6 +46,10 @@ def _perform_on_subject(world: World, kind: Internal, action: Action) -> Outcome
         return Rejected(f"Action {subject.id} was tried again since; people agreed on what they knew before.")
     match kind:
         case Internal.RETRY:
+            if (holder := exclusive.holder(world, subject.exclusive_key)) is not None:
+                return Rejected(
+                    f"Action {holder.id} is open for the same by now; it is {holder.status}. Ask again once it has ended."
+                )
             outcomes.begin_again(world, subject, action)
         case Internal.RESOLVE_OUTCOME:
             return _resolve(world, subject, action)
@@ -88,12 +91,11 @@ def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
         ):
             again = " Have it tried again by a RETRY." if other.status is Status.FAILED else ""
             return Rejected(f"Action {other.id} rolls it back already; it is {other.status}.{again}")
-    params: dict[str, Any] = {name: subject.params[name] for name in inverse.copies if name in subject.params}
     body = CreateAction(
         idempotency_key=str(action.id),
         origin=action.origin,
         action_type=inverse.action_type,
-        params=params | inverse.params,
+        params=inverse.params_for(subject.params),
         created_by=action.created_by,
         triggered_by=action.triggered_by,
     )

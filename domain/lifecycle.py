@@ -82,6 +82,9 @@ TRANSITIONS: dict[tuple[Status, Status], str] = {
 FINAL = frozenset(Status) - {before for before, _ in TRANSITIONS}
 """States that no transition leaves."""
 
+HOLDING = frozenset(Status) - FINAL - {Status.FAILED}
+"""States in which an action holds its exclusive key: its effect may still come by itself, or has perhaps come."""
+
 
 class ForbiddenTransition(RuntimeError):
     """A step tried a change of status that the graph does not have: a defect of the engine, never of its input."""

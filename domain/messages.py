@@ -285,8 +285,8 @@ class Receipt:
 
     @classmethod
     def refused(cls, refusal: Refusal, action_id: UUID | None = None) -> "Receipt":
-        """The receipt of a refusal."""
-        return cls(Outcome.REFUSED, refusal.sentence, refusal.code, action_id)
+        """The receipt of a refusal; it names the action that stands in the way, else the one that the message concerns."""
+        return cls(Outcome.REFUSED, refusal.sentence, refusal.code, refusal.action_id or action_id)
 
 
 def parse_body(type_name: str, body: Any) -> AnyBody | Refusal:

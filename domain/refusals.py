@@ -6,6 +6,7 @@ rely on the codes; the sentences are for people.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 LONGEST_SENTENCE = 1000
 
@@ -43,6 +44,7 @@ class Code(StrEnum):
     KEY_CONFLICT = "key_conflict"
     CRITERIA_TYPE_MISMATCH = "criteria_type_mismatch"
     CREATOR_NOT_ALLOWED = "creator_not_allowed"
+    ALREADY_OPEN = "already_open"
 
     # Voting.
     UNKNOWN_ACTION = "unknown_action"
@@ -97,6 +99,7 @@ SENTENCES: dict[Code, str] = {
     Code.KEY_CONFLICT: "The key cannot be registered beside those that are, or for somebody who is not there.",
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
+    Code.ALREADY_OPEN: "An action of this type is open for the same already; look at that one, which is the answer to both.",
     Code.UNKNOWN_ACTION: "There is no action of this id.",
     Code.TOO_MANY_PARKED: "Too many votes wait for this action already; vote again once it is created.",
     Code.ACTION_CLOSED: "The action can no longer be voted on or cancelled.",
@@ -149,10 +152,14 @@ def printable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A no with its stable code; `detail` adds what this message in particular got wrong."""
+    """A no with its stable code; `detail` adds what this message in particular got wrong.
+
+    `action_id` is the action that stands in the way, where that is another than the message's own.
+    """
 
     code: Code
     detail: str = ""
+    action_id: UUID | None = None
 
     @property
     def sentence(self) -> str:

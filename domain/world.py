@@ -56,6 +56,7 @@ class Action:
     execute_within_seconds: int
     caused_by: UUID | None
     created_at: datetime
+    exclusive_key: str | None
     content_hash: bytes
 
     updated_at: datetime

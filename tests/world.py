@@ -106,11 +106,22 @@ def float_definitions() -> str:
     return files("workers").joinpath("demo.yaml").read_text()
 
 
+def many_at_once() -> list[definition_files.Defined]:
+    """The shipped ADJUST_FLOAT but that several may be open for one agent: most tests want many actions of one scenario."""
+    ((kind, shipped),) = one_at_a_time()
+    return [(kind, shipped.model_copy(update={"exclusive_params": ()}))]
+
+
+def one_at_a_time() -> list[definition_files.Defined]:
+    """The shipped ADJUST_FLOAT: one at a time is open for an agent."""
+    return [defined for defined in definition_files.shipped() if defined[1].name == "ADJUST_FLOAT"]
+
+
 def prepare(conn: connect.Connection) -> None:
     """Register the company's keys, put its policies in force, and take its directory in, through a signed message."""
     for issuer, scope in SCOPES.items():
         keys.add_key(conn, KEYS[issuer].kid, issuer, KEYS[issuer].public_bytes, scope)
-    definition_files.apply(conn, definition_files.parse(float_definitions(), "demo.yaml"), by="tests")
+    definition_files.apply(conn, definition_files.parse(float_definitions(), "demo.yaml") + many_at_once(), by="tests")
     ticket = Producer(redis.Redis(), KEYS["directory"]).sign(directory(), jti="directory")
     applier = Applier(lambda: _lend(conn), Loader("ops-approval", ROOM))
     assert applier.apply_tokens([ticket.token]).receipts[0].outcome is Outcome.APPLIED
@@ -127,6 +138,7 @@ def top_up(
     alert: str = "alert-1",
     confidence: float = 0.95,
     amount: int = 1_000_000,
+    agent: str = "agent-123",
     **changes: Any,
 ) -> CreateAction:
     """The action of the document's scenario: SIRA recommends a top-up that remedies an alert."""
@@ -135,14 +147,14 @@ def top_up(
         "origin": "sira",
         "action_type": "ADJUST_FLOAT",
         "params": {
-            "agent_id": "agent-123",
+            "agent_id": agent,
             "adjustment": "top_up",
             "amount": amount,
             "alert_id": alert,
             "sira_confidence": confidence,
         },
         "target_tenant_type": "agent",
-        "target_tenant_id": "agent-123",
+        "target_tenant_id": agent,
         "auto_execute": False,
         "created_by": "sira-system",
     }

@@ -1,4 +1,4 @@
-"""Write what is generated from the code: parts of `docs/`, and the transitions in `schema.sql`.
+"""Write what is generated from the code: parts of `docs/`, and what `schema.sql` says of states.
 
 Run by `make generate`; a test fails when the files and the code differ.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from domain.lifecycle import FINAL, MEANINGS, OPEN, TRANSITIONS, Status
+from domain.lifecycle import FINAL, HOLDING, MEANINGS, OPEN, TRANSITIONS, Status
 from domain.messages import BODIES
 from domain.refusals import SENTENCES, groups
 from workers.checks.finding import WANTED
@@ -104,11 +104,12 @@ def json_schema(model: type[BaseModel]) -> str:
 
 
 def schema(text: str) -> str:
-    """The schema with the transitions and the final states of the code in it."""
+    """The schema with the transitions, the final states and those that hold an exclusive key of the code in it."""
     pairs = ",\n".join(f"        ('{before}', '{after}')" for before, after in TRANSITIONS)
-    final = ", ".join(f"'{status}'" for status in Status if status in FINAL)
+    final, holding = (", ".join(f"'{status}'" for status in Status if status in chosen) for chosen in (FINAL, HOLDING))
     text = _block("transitions").sub(lambda _: f"{pairs}\n", text)
-    return _block("final").sub(lambda _: f"        {final}\n", text)
+    text = _block("final").sub(lambda _: f"        {final}\n", text)
+    return _block("holding").sub(lambda _: f"    {holding}\n", text)
 
 
 def main() -> None:

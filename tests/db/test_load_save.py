@@ -17,10 +17,11 @@ from domain.creation import content_hash_of
 from domain.engine import Due, Input, step
 from domain.exact_json import MAX_INTEGER, canonical
 from domain.executing import AttemptFinished, AttemptStarted
-from domain.messages import CastVote
+from domain.messages import CastVote, CreateAction
 from domain.outcome import Done, Retry
 from domain.world import World
-from tests.world import Installation, top_up
+from tests.world import Installation, one_at_a_time, top_up
+from workers import definition_files
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 NUMBERS = st.integers(-MAX_INTEGER, MAX_INTEGER) | st.floats(-MAX_INTEGER, MAX_INTEGER)
@@ -115,7 +116,9 @@ class Counted:
 
 def inputs_for(installation: Installation, kind: str, actions: int) -> list[Input]:
     """A batch that does one thing to that many new actions."""
-    bodies = [top_up(f"{kind} {actions} {number}") for number in range(actions)]
+    bodies = [
+        top_up(f"{kind} {actions} {number}", agent=f"agent of {kind} {actions} {number}") for number in range(actions)
+    ]
     creates = [installation.producer("sira").sign(body) for body in bodies]
     ids = [ticket.action_id for ticket in creates if ticket.action_id is not None]
     votes = [
@@ -126,6 +129,12 @@ def inputs_for(installation: Installation, kind: str, actions: int) -> list[Inpu
     match kind:
         case "creates with votes":
             return [*installation.opened(*creates, *votes)]
+        case "creates of which one at a time is open":
+            definition_files.apply(installation.owner, one_at_a_time(), by="tests")
+            installation.apply(creates)
+            for action_id in ids:
+                installation.make_due(action_id)  # escalated by whoever wants the key
+            return [*installation.opened(*(installation.producer("sira").sign(_other(body)) for body in bodies))]
         case "votes before their actions":
             installation.apply(votes)
             return [*installation.opened(*creates)]
@@ -138,17 +147,24 @@ def inputs_for(installation: Installation, kind: str, actions: int) -> list[Inpu
             raise AssertionError(kind)
 
 
-@pytest.mark.parametrize("kind", ["creates with votes", "votes before their actions", "deadlines"])
+def _other(body: CreateAction) -> CreateAction:
+    return body.model_copy(update={"idempotency_key": f"other than {body.idempotency_key}"})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["creates with votes", "votes before their actions", "deadlines", "creates of which one at a time is open"],
+)
 def test_the_number_of_statements_does_not_depend_on_the_size_of_the_batch(
     installation: Installation, kind: str
 ) -> None:
     loader = Loader("ops-approval")
     counts = []
     with closing(connect.connect(installation.settings.servers.database_url, "tests")) as conn:
-        with conn.transaction():
-            loader.world(conn, [])  # reads the definitions, once
         for actions in (1, 2, 60):
             inputs = inputs_for(installation, kind, actions)
+            with conn.transaction():
+                loader.world(conn, [])  # reads the definitions, once
             counted = Counted(conn)
             with conn.transaction():
                 world = loader.world(cast("connect.Connection", counted), inputs)
