@@ -61,7 +61,8 @@ class ActionType(Definition):
 
     `params_schema` is a JSON Schema that the params must meet (see `domain.params`); without one any params do. The address
     of `service` is configured where the worker runs, so that one definition serves every installation; `path` is where it
-    is called, `query_path` where it is asked what became of a call. `timeout_seconds` is the deadline of a call.
+    is called, `query_path` where it is asked what became of a call. Who is not called by HTTP has a `handler` instead, code
+    that is installed where the worker runs. `timeout_seconds` is the deadline of a call.
 
     What certainly did not happen is tried again: at most `max_attempts` calls, within `retry_within_seconds` of the first,
     with a pause of about `retry_base_seconds` × 2ⁿ⁻¹ before the nth retry, at most an hour. A service that deduplicates
@@ -73,8 +74,9 @@ class ActionType(Definition):
     minimum_risk_level: RiskName = "medium"
     target: Target | None = None
     params_schema: dict[str, Any] | None = None
-    service: Name
-    path: Path
+    service: Name | None = None
+    path: Path | None = None
+    handler: Name | None = None
     query_path: Path | None = None
     guarantee: Guarantee = Guarantee.NEITHER
     timeout_seconds: Annotated[int, Field(gt=0, le=300, strict=True)] = 10
@@ -88,8 +90,11 @@ class ActionType(Definition):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         self.schema_of_params  # noqa: B018 - raises ValueError
-        if (self.query_path is not None) != (self.guarantee is Guarantee.QUERYABLE):
-            raise ValueError("query_path goes with guarantee queryable, and with no other")
+        if (self.service is None) != (self.path is None) or (self.service is None) == (self.handler is None):
+            raise ValueError("an action type has either a service and the path that is called there, or a handler")
+        asked_at = self.query_path is not None
+        if asked_at != (self.guarantee is Guarantee.QUERYABLE and self.handler is None):
+            raise ValueError("query_path goes with guarantee queryable of a service, and with no other")
         last_call_ends = self.retry_within_seconds + self.timeout_seconds + LEASE_MARGIN_SECONDS
         if self.guarantee is Guarantee.DEDUPLICATES and last_call_ends >= self.remembers_keys_seconds:
             raise ValueError(

@@ -245,7 +245,7 @@ class Installation:
         return [name for name in found if name not in {"12_definitions_were_agreed", "12_keys_were_agreed"}]
 
     def executor(self, url: str) -> Executor:
-        services = dict.fromkeys(("float", "merchants", "payouts", "operations"), url)
+        services = dict.fromkeys(("float", "merchants", "payouts", "operations", "payments", "risk"), url)
         return Executor(self.another_worker(), services, httpx.Client(trust_env=False))
 
     @contextmanager

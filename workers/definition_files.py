@@ -16,6 +16,7 @@ from domain.action_type import ActionType
 from domain.changing import DefinitionError
 from domain.definition import Kind
 from domain.policy import Policy
+from workers.handlers.installed import InstalledHandler
 
 _SECTIONS: dict[str, Kind] = {"policies": "policy", "action_types": "action_type"}
 
@@ -74,10 +75,20 @@ def _list(document: dict[str, Any], section: str, source: str) -> list[Any]:
 
 def _definition(kind: Kind, item: Any, where: str) -> Policy | ActionType:
     try:
-        return changing.read(kind, item)
+        return changing.read(kind, _with_schema(item, where))
     except DefinitionError as error:
         name = f" ({item['name']})" if isinstance(item, dict) and isinstance(item.get("name"), str) else ""
         raise DefinitionFileError(f"{where}{name} {error}") from None
+
+
+def _with_schema(item: Any, where: str) -> Any:
+    """An action type that has a handler takes, unless it says so itself, the params that its handler takes."""
+    if not isinstance(item, dict) or not isinstance(item.get("handler"), str) or "params_schema" in item:
+        return item
+    try:
+        return item | {"params_schema": InstalledHandler(item["handler"]).params_schema()}
+    except ValueError as error:
+        raise DefinitionFileError(f"{where}: {error} Or write down its params_schema.") from None
 
 
 def apply(conn: Connection, definitions: list[Defined], by: str) -> list[Change]:

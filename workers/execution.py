@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import httpx
@@ -24,6 +24,8 @@ from workers.apply import Applier
 from workers.handlers import Call, Handler
 from workers.handlers.asking import ask
 from workers.handlers.http import HttpHandler
+from workers.handlers.installed import InstalledHandler
+from workers.handlers.signing import Signer
 
 _log = structlog.get_logger(__name__)
 
@@ -34,11 +36,15 @@ WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 @dataclass
 class Executor:
-    """Executes actions at the services of an installation: `services` maps the names in action types to base URLs."""
+    """Executes actions at the services of an installation: `services` maps the names in action types to base URLs.
+
+    `signers` sign the calls of those services with which a secret is shared.
+    """
 
     applier: Applier
     services: Mapping[str, str]
     client: httpx.Client
+    signers: Mapping[str, Signer] = field(default_factory=dict)
 
     def execute(self, action_id: UUID) -> Status | None:
         """Make one attempt at an action, if it is its turn; the action's status after it, or None if it was not.
@@ -76,10 +82,32 @@ class Executor:
         return status
 
     def _ask(self, action_type: ActionType, call: Call) -> Outcome:
-        base_url = self.services.get(action_type.service)
-        if base_url is None or action_type.query_path is None:
-            return Unknown(f"Service {action_type.service!r} has no address: add it to OPS_APPROVAL_SERVICES.")
-        return ask(base_url.rstrip("/") + action_type.query_path, self.client, call)
+        try:
+            if action_type.handler is not None:
+                return InstalledHandler(action_type.handler).ask(call)
+            url = self._url(action_type, action_type.query_path)
+        except ValueError as error:
+            return Unknown(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a handler does, nobody knows more than before
+            _log.exception("handler_failed", action_id=str(call.action_id), error=type(error).__name__)
+            return Unknown(f"The handler failed with {type(error).__name__}.")
+        return ask(url, self.client, call, self.signers.get(action_type.service or ""))
+
+    def _url(self, action_type: ActionType, path: str | None) -> str:
+        """Where a service is called; raises ValueError, saying what to do, where it has no address."""
+        base_url = self.services.get(action_type.service or "")
+        if base_url is None or path is None:
+            raise ValueError(f"Service {action_type.service!r} has no address: add it to OPS_APPROVAL_SERVICES.")
+        return base_url.rstrip("/") + path
+
+    def _handler(self, action_type: ActionType) -> Handler:
+        if action_type.handler is not None:
+            return InstalledHandler(action_type.handler)
+        url = self._url(action_type, action_type.path)
+        try:
+            return HttpHandler(url, self.client, self.signers.get(action_type.service or ""))
+        except ValueError as error:
+            raise ValueError(f"The address of service {action_type.service!r} cannot be used: {error}") from None
 
     @contextmanager
     def _renewing(self, action_type: ActionType, call: Call) -> Iterator[None]:
@@ -107,13 +135,10 @@ class Executor:
                     return  # somebody has concluded from our silence
 
     def _call(self, action_type: ActionType, call: Call) -> Outcome:
-        base_url = self.services.get(action_type.service)
-        if base_url is None:
-            return Retry(f"Service {action_type.service!r} has no address: add it to OPS_APPROVAL_SERVICES.")
         try:
-            handler: Handler = HttpHandler(base_url.rstrip("/") + action_type.path, self.client)
+            handler = self._handler(action_type)
         except ValueError as error:
-            return Retry(f"The address of service {action_type.service!r} cannot be used: {error}")
+            return Retry(str(error))
         try:
             return handler.call(call)
         except Exception as error:  # noqa: BLE001 - whatever a handler does, its outcome is unknown and is written down

@@ -8,6 +8,7 @@ from db import connect
 from db.load import Loader
 from workers.apply import Applier
 from workers.execution import Executor
+from workers.handlers.signing import Signer
 from workers.settings import Settings
 
 
@@ -26,7 +27,8 @@ class Runtime:
         pool.open()  # connects in the background: a worker may boot before its database does
         applier = Applier(pool.connection, Loader(settings.audience, settings.limits))
         services = {name: str(url) for name, url in settings.services.items()}
-        return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False)))
+        signers = {name: Signer(secret.get_secret_value()) for name, secret in settings.service_secrets.items()}
+        return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False), signers))
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -3,11 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, HttpUrl
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.limits import Limits
 from workers import stack
+from workers.handlers.signing import Signer
+
+
+def _a_secret(value: SecretStr) -> SecretStr:
+    Signer(value.get_secret_value())
+    return value
 
 
 class Settings(BaseSettings):
@@ -15,14 +21,15 @@ class Settings(BaseSettings):
 
     `DATABASE_URL` and `REDIS_URL` name the servers; without them it is the embedded ones that `ops-approval up` runs on
     the data directory. `BROKER_URL`, amqp://…, puts RabbitMQ in the place of Redis. `OPS_APPROVAL_SERVICES` is a JSON object
-    of service names (as action types use them) and base URLs. `OPS_APPROVAL_AUDIENCE` is the name under which messages
+    of service names (as action types use them) and base URLs, and `OPS_APPROVAL_SERVICE_SECRETS` one of the secrets that are
+    shared with them, by which calls are signed. `OPS_APPROVAL_AUDIENCE` is the name under which messages
     address this installation. `OPS_APPROVAL_LIMITS` is a JSON object of how much one person or machine may do in an hour (see
     `domain.limits.Limits`). `OPS_APPROVAL_INGEST=false` leaves the queue `messages` to the stock actor.
     `OPS_APPROVAL_ESCALATE_EVERY_SECONDS` and `OPS_APPROVAL_AUTO_EXECUTE_EVERY_SECONDS` are the periods of the two periodic
     actors, beside the sweep that acts within a second anyway.
     """
 
-    model_config = SettingsConfigDict(env_prefix="OPS_APPROVAL_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="OPS_APPROVAL_", extra="ignore", hide_input_in_errors=True)
 
     database_url: Annotated[str, Field(validation_alias="DATABASE_URL")] = ""
     redis_url: Annotated[str, Field(validation_alias="REDIS_URL")] = ""
@@ -31,6 +38,7 @@ class Settings(BaseSettings):
     audience: str = "ops-approval"
     ingest: bool = True
     services: dict[str, HttpUrl] = {}
+    service_secrets: dict[str, Annotated[SecretStr, AfterValidator(_a_secret)]] = {}
     limits: Limits = Limits()
     escalate_every_seconds: Annotated[int, Field(ge=1)] = 600
     auto_execute_every_seconds: Annotated[int, Field(ge=1)] = 120

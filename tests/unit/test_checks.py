@@ -206,12 +206,12 @@ def test_an_installation_without_keys_has_a_problem() -> None:
 def test_action_types_whose_service_has_no_address_are_named() -> None:
     action_types = (item for _, item in definition_files.shipped() if isinstance(item, ActionType))
     shipped = Definitions(action_types=tuple(Versioned(1, action_type) for action_type in action_types))
-    every = {"float", "merchants", "operations", "payouts"}
+    every = {"float", "merchants", "operations", "payments", "payouts", "risk"}
     assert installation.services(shipped, every).level is Level.OK
     found = installation.services(shipped, every - {"float", "merchants"})
     assert found.level is Level.WARNING
     assert "float, merchants" in found.sentence
-    assert "ADJUST_FLOAT, FREEZE_MERCHANT" in found.sentence
+    assert "ADJUST_FLOAT, ADJUST_MERCHANT_FEE, FREEZE_MERCHANT" in found.sentence
     assert "PAUSE_PAYOUT" not in found.sentence
 
 

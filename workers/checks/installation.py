@@ -74,7 +74,8 @@ def services(definitions: Definitions, known: Collection[str]) -> Finding:
     """Whether each action type in force can be executed with these settings."""
     defined = (versioned.definition for versioned in definitions.action_types_in_force.values())
     in_force = [action_type for action_type in defined if action_type.name not in INTERNAL_TYPES]
-    missing = sorted({action_type.service for action_type in in_force} - set(known))
+    called = {action_type.service for action_type in in_force if action_type.service is not None}
+    missing = sorted(called - set(known))
     if not missing:
         return ok(Check.SERVICES, "The service of each action type has an address.")
     stuck = sorted(action_type.name for action_type in in_force if action_type.service in missing)

@@ -21,7 +21,9 @@ from workers.settings import Settings
 from workers.stack import StackError
 from workers.supervisor import running
 
-SERVICES = sorted({item.service for _, item in definition_files.shipped() if isinstance(item, ActionType)})
+SERVICES = sorted(
+    {item.service for _, item in definition_files.shipped() if isinstance(item, ActionType) and item.service}
+)
 """The services that the shipped action types are executed at."""
 
 WithSandbox = Annotated[

@@ -12,10 +12,11 @@ import httpx
 
 from domain.outcome import Done, Outcome, Retry, Unknown
 from workers.handlers import Call, answers
+from workers.handlers.signing import Signer
 from workers.handlers.wire import Wire
 
 
-def ask(endpoint: str, client: httpx.Client, call: Call) -> Outcome:
+def ask(endpoint: str, client: httpx.Client, call: Call, signer: Signer | None = None) -> Outcome:
     """What the service says became of the call with this idempotency key, within the call's timeout and without raising."""
     headers = {
         "Idempotency-Key": call.idempotency_key,
@@ -23,6 +24,8 @@ def ask(endpoint: str, client: httpx.Client, call: Call) -> Outcome:
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
+    if signer is not None:
+        headers |= signer.headers(call, b"")
     wire = Wire()
 
     def exchange() -> Outcome:

@@ -13,6 +13,7 @@ import rfc8785
 
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from workers.handlers import Call, answers
+from workers.handlers.signing import Signer
 from workers.handlers.wire import Wire
 
 _ELSEWHERE = frozenset({httpx.codes.TEMPORARY_REDIRECT, httpx.codes.PERMANENT_REDIRECT})
@@ -24,12 +25,13 @@ class HttpHandler:
     """POSTs an action to `endpoint` and returns what it came to, within the call's timeout and without raising.
 
     `client` carries credentials and TLS settings, speaks HTTP/1.1, may be shared by threads, and stays the caller's to
-    close. Raises ValueError when `endpoint` is not a full http or https URL.
+    close. `signer` signs what is sent. Raises ValueError when `endpoint` is not a full http or https URL.
     """
 
-    def __init__(self, endpoint: str, client: httpx.Client) -> None:
+    def __init__(self, endpoint: str, client: httpx.Client, signer: Signer | None = None) -> None:
         self._endpoint = _checked_endpoint(endpoint)
         self._client = client
+        self._signer = signer
 
     def call(self, call: Call) -> Outcome:
         """Make the one call and return its outcome; nothing is sent after `call.timeout_seconds`."""
@@ -62,6 +64,8 @@ class HttpHandler:
             # for nothing. Actions are rare and a connection is cheap.
             "Connection": "close",
         }
+        if self._signer is not None:
+            headers |= self._signer.headers(call, body)
         # Waiting for our own pool is our own congestion: it must end, as nothing sent, before the call's time does.
         timeout = httpx.Timeout(call.timeout_seconds, pool=call.timeout_seconds / 2)
         extensions = {"trace": wire.trace}

@@ -1,0 +1,107 @@
+"""An action type whose other side is not called by HTTP brings its code along, as the package in examples/ does."""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from domain.action_type import ActionType
+from domain.messages import CreateAction, ExecuteAction
+from domain.outcome import Done, Rejected, Unknown
+from tests.workers.test_http_handler import TOP_UP
+from tests.world import Installation
+from workers import definition_files
+from workers.definition_files import DefinitionFileError
+from workers.handlers import installed
+from workers.handlers.installed import InstalledHandler
+
+EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "ledger_hold"
+HOLD = replace(TOP_UP, action_type="PLACE_LEDGER_HOLD", params={"account": "acc-1", "amount": 5000})
+
+
+def install(where: Path, monkeypatch: pytest.MonkeyPatch, points: dict[str, str]) -> None:
+    """What pip leaves behind of a package with these entry points."""
+    metadata = where / "some_handlers-1.0.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: some-handlers\nVersion: 1.0.0\n")
+    lines = [f"[{installed.GROUP}]", *(f"{name} = {value}" for name, value in points.items())]
+    (metadata / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(str(where))
+
+
+@pytest.fixture
+def ledger(installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
+    """The example is installed, and its ledger is there."""
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    install(tmp_path, monkeypatch, project["entry-points"][installed.GROUP])
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    url = installation.settings.database_url
+    monkeypatch.setenv("LEDGER_URL", url)
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("create table accounts (id text primary key)")
+        conn.execute("create table holds (key text primary key, account text references accounts, amount bigint)")
+        conn.execute("insert into accounts values ('acc-1')")
+        yield conn
+        conn.execute("drop table holds, accounts")
+
+
+def holds(ledger: psycopg.Connection) -> list[Any]:
+    return ledger.execute("select account, amount from holds").fetchall()
+
+
+def test_the_example_is_agreed_to_and_executed_once(installation: Installation, ledger: psycopg.Connection) -> None:
+    definition_files.apply(installation.owner, definition_files.read(EXAMPLE / "definitions.yaml"), by="tests")
+    body = {"origin": "ops_ui", "action_type": "PLACE_LEDGER_HOLD", "created_by": "ops-admin-2", "params": HOLD.params}
+    (asked,) = installation.tell("ops-tooling", CreateAction.model_validate(body))
+    assert asked.action_id is not None, asked
+    for person in ("finance-user-1", "finance-user-2"):
+        installation.vote(asked.action_id, person)
+    installation.tell("ops-tooling", ExecuteAction(action_id=asked.action_id, executed_by="ops-admin-1"))
+    assert installation.executor("http://nowhere").execute(asked.action_id) == "executed"
+    assert installation.action(asked.action_id)["result"] == {"account": "acc-1", "held": 5000}
+    assert holds(ledger) == [("acc-1", 5000)]
+
+
+def test_a_call_of_the_example_that_is_repeated_is_one_hold(ledger: psycopg.Connection) -> None:
+    handler = InstalledHandler("ledger_hold")
+    assert [handler.call(HOLD), handler.call(replace(HOLD, token=2))] == [Done({"account": "acc-1", "held": 5000})] * 2
+    assert holds(ledger) == [("acc-1", 5000)]
+    assert handler.call(replace(HOLD, params={"account": "none", "amount": 1})) == Rejected(
+        "the ledger has no such account"
+    )
+
+
+@pytest.mark.usefixtures("ledger")
+def test_params_are_checked_when_the_action_is_created_and_again_before_the_call() -> None:
+    (_, (_, found)) = definition_files.read(EXAMPLE / "definitions.yaml")
+    assert isinstance(found, ActionType)
+    assert found.problems_of(HOLD.params) == []
+    assert found.problems_of({"account": "acc-1", "amount": "5000"})
+    assert isinstance(InstalledHandler("ledger_hold").call(replace(HOLD, params={"account": "acc-1"})), Rejected)
+
+
+def test_what_is_not_installed_is_told_and_tried_again(installation: Installation) -> None:
+    with pytest.raises(DefinitionFileError, match=r"No handlers are installed as 'ledger_hold'.*params_schema"):
+        definition_files.read(EXAMPLE / "definitions.yaml")
+    text = "action_types: [{name: ADJUST_FLOAT, handler: ledger_hold, guarantee: neither, params_schema: {}}]"
+    definition_files.apply(installation.owner, definition_files.parse(text, "here"), by="tests")
+    action_id = installation.approved()
+    assert installation.executor("http://nowhere").execute(action_id) == "approved"
+    (attempt,) = installation.action(action_id)["attempts"]
+    assert "install one package that has it" in attempt["reason"]
+
+
+@pytest.mark.parametrize("value", ["nowhere:Missing", "tests.workers.test_installed_handlers:Missing"])
+def test_what_cannot_be_loaded_is_told(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, {"broken": value})
+    with pytest.raises(ValueError, match=r"Handler 'broken' \(.*\) cannot be loaded"):
+        InstalledHandler("broken")
+
+
+def test_who_cannot_be_asked_leaves_it_unknown(ledger: psycopg.Connection) -> None:
+    assert InstalledHandler("ledger_hold").ask(HOLD) == Unknown("The handler cannot be asked.")
+    assert holds(ledger) == []
