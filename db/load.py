@@ -1,7 +1,7 @@
 """Read and lock what a batch of inputs needs: a fixed number of statements, whatever the batch.
 
-Locks are taken in one order everywhere: advisory locks of message identities, action ids, definitions and people who break
-glass (sorted), then the rows of actions (sorted). A sweep alone comes with rows that it has claimed; should it and another
+Locks are taken in one order everywhere: advisory locks of message identities, action ids, definitions, people who break
+glass, proposals and remediation rules (sorted), then the rows of actions (sorted). A sweep alone comes with rows that it has claimed; should it and another
 wait for each other's, Postgres ends one of them, which is tried again. Votes, attempts and grants are read by statements that start after the locks are held, and `now` is
 the database's clock after that.
 """
@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from db import glass, locks, rows
+from db import glass, locks, proposals, rows
 from db.connect import Connection
 from db.definitions import load_definitions
 from db.keys import load_key_ring
@@ -35,17 +36,25 @@ from domain.messages import (
     Unopened,
 )
 from domain.policy import Definitions
+from domain.proposal import RECOMMENDATION_THRESHOLD, RecommendAction, RemediateAlert
 from domain.quorum import pools
 from domain.quorum_tree import People
 from domain.refusals import Refusal
+from domain.remedying import Recommended
 from domain.world import WITHOUT_IDENTITY, World
+
+_CREATING = CreateAction | RemediateAlert | RecommendAction
 
 
 @dataclass
 class Loader:
-    """Loads worlds for one installation (`audience`); keeps the parsed definitions until there are more."""
+    """Loads worlds for one installation (`audience`); keeps the parsed definitions until there are more.
+
+    SIRA must be sure to `recommendation_threshold` for a recommendation to lead to an action by itself.
+    """
 
     audience: str
+    recommendation_threshold: Decimal = RECOMMENDATION_THRESHOLD
     # In one attribute with their count, because several threads share a loader.
     _known: tuple[int, Definitions] = (0, Definitions())
 
@@ -57,9 +66,10 @@ class Loader:
     def world(self, conn: Connection, inputs: Sequence[Input]) -> World:
         """The world that these inputs need, its rows locked until the surrounding transaction ends."""
         _lock(conn, inputs)
-        world = World(now=datetime.now(UTC), audience=self.audience)
+        world = World(datetime.now(UTC), self.audience, recommendation_threshold=self.recommendation_threshold)
         _load_messages(conn, world, inputs)
         _load_actions(conn, world, inputs)
+        proposals.load(conn, world, inputs)
         _count_parked(conn, world, inputs)
         wanted = _keys_wanted(world, inputs)
         if wanted:
@@ -86,7 +96,7 @@ class Loader:
 
 def _lock(conn: Connection, inputs: Sequence[Input]) -> None:
     """Serialize with every other batch that has one of these messages or actions, also where no row exists yet."""
-    names = _locks_of_changes(conn, inputs)
+    names = _locks_of_changes(conn, inputs) | proposals.lock_names(inputs)
     for given in [item.message if isinstance(item, Undigestible) else item for item in inputs]:
         match given:
             case Message():
@@ -133,7 +143,8 @@ def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> N
     contents = [item.content_sha256 for item in given if isinstance(item, Message | Unopened | Drop | ParkingEnded)]
     signed = [item for item in given if isinstance(item, Message)]
     # What is to be buried needs no parked votes; they may be what it cannot be applied with.
-    created = [item.action_id for item in inputs if isinstance(item, Message) and isinstance(item.body, CreateAction)]
+    created = [item.action_id for item in inputs if isinstance(item, Message) and isinstance(item.body, _CREATING)]
+    created += [item.action_id for item in inputs if isinstance(item, Recommended)]
     created += [made_by(item.action_id) for item in inputs if isinstance(item, Perform)]
     created += glass.breaking(inputs)
     found = conn.execute(
@@ -231,7 +242,16 @@ def _subjects_to_change(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
 
 def _action_id(item: Input) -> UUID | None:
     match item:
-        case Message() | Due() | AttemptStarted() | AttemptRenewed() | AttemptFinished() | Perform() | OutcomeFound():
+        case (
+            Message()
+            | Due()
+            | Recommended()
+            | AttemptStarted()
+            | AttemptRenewed()
+            | AttemptFinished()
+            | Perform()
+            | OutcomeFound()
+        ):
             return item.action_id
         case _:
             return None
@@ -291,7 +311,9 @@ def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:
             case Message(body=CreateAction(required_quorum=wished)):
                 wished_tree = None if wished is None else quorum_tree.parse(wished)
                 found += [world.definitions.pools, pools(wished_tree, ())]
-            case Perform() | Message(body=CastVote(break_glass=str())):
+            case Perform() | Recommended() | Message(body=RemediateAlert() | RecommendAction()):
+                found.append(world.definitions.pools)
+            case Message(body=CastVote(break_glass=str())):
                 found.append(world.definitions.pools)
     return frozenset().union(*found)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain import cancelling, creation, deadlines, executing, ratifying, sync, voting
+from domain import cancelling, creation, deadlines, executing, ratifying, recommending, remedying, sync, voting
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.keys import Scope
 from domain.messages import (
@@ -26,7 +26,9 @@ from domain.messages import (
     SyncDirectory,
     Unopened,
 )
+from domain.proposal import RECOMMENDATION_ID, RecommendAction, RemediateAlert
 from domain.refusals import Code, Refusal
+from domain.remedying import Recommended
 from domain.world import Record, World
 
 
@@ -63,7 +65,7 @@ class Drop:
 
 
 Attempting = AttemptStarted | AttemptRenewed | AttemptFinished | Perform | OutcomeFound
-Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | Attempting
+Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | Recommended | Attempting
 
 
 def step(world: World, given: Input) -> Receipt:
@@ -81,6 +83,8 @@ def step(world: World, given: Input) -> Receipt:
             return _touch(world, given.action_id)
         case ParkingEnded():
             return _unpark(world, given)
+        case Recommended():
+            return _answer(remedying.answered(world, given), given.action_id)
         case AttemptStarted():
             return _answer(executing.start(world, given), given.action_id)
         case AttemptRenewed():
@@ -141,8 +145,14 @@ def _admit(world: World, message: Message) -> Refusal | None:
 
 def _dispatch(world: World, message: Message) -> Receipt | Refusal:
     match message.body:
+        case CreateAction() as body if RECOMMENDATION_ID in body.params:
+            return recommending.apply(world, message, body)
         case CreateAction() as body:
             return creation.create(world, message, body)
+        case RemediateAlert() as body:
+            return remedying.receive(world, message, body)
+        case RecommendAction() as body:
+            return recommending.receive(world, message, body)
         case CastVote(break_glass=str(reason)) as body:
             return ratifying.vote(world, message, body, reason)
         case CastVote() as body:

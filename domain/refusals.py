@@ -42,6 +42,9 @@ class Code(StrEnum):
     KEY_CONFLICT = "key_conflict"
     CRITERIA_TYPE_MISMATCH = "criteria_type_mismatch"
     CREATOR_NOT_ALLOWED = "creator_not_allowed"
+    PROPOSAL_CONFLICT = "proposal_conflict"
+    PROPOSAL_MISMATCH = "proposal_mismatch"
+    PROPOSAL_CLOSED = "proposal_closed"
 
     # Voting.
     UNKNOWN_ACTION = "unknown_action"
@@ -95,6 +98,9 @@ SENTENCES: dict[Code, str] = {
     Code.KEY_CONFLICT: "The key cannot be registered beside those that are, or for somebody who is not there.",
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
+    Code.PROPOSAL_CONFLICT: "Another alert or recommendation of this id came first; give each its own id, and send it again as it was.",
+    Code.PROPOSAL_MISMATCH: "The action is not the one that was recommended: apply it as `ops-approval recommendations show` prints it, or ask for an action of your own.",
+    Code.PROPOSAL_CLOSED: "The alert or recommendation is answered, over, or was decided about too often.",
     Code.UNKNOWN_ACTION: "There is no action of this id.",
     Code.TOO_MANY_PARKED: "Too many votes wait for this action already; vote again once it is created.",
     Code.ACTION_CLOSED: "The action can no longer be voted on or cancelled.",

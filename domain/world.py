@@ -18,7 +18,8 @@ from domain.directory import Directory, Grant
 from domain.keys import ALGORITHM, Scope, VerificationKey
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt
-from domain.policy import Definitions, Policy
+from domain.policy import Defined, Definitions
+from domain.proposal import RECOMMENDATION_THRESHOLD, Proposal, ProposalId
 from domain.quorum import Choice, CountedVote, Requirement, Tally
 from domain.refusals import Code
 from domain.trail import Event, EventName
@@ -212,6 +213,7 @@ class Changes:
     events: list[Event] = field(default_factory=list)
     definitions: list[DefinitionVersion] = field(default_factory=list)
     keys: list[NewKey] = field(default_factory=list)
+    proposals: set[ProposalId] = field(default_factory=set)
     directory: "DirectoryChange | None" = None
 
 
@@ -230,6 +232,8 @@ class World:
     """The rows that a batch needs, at one moment of the database's clock (`now`), and the changes made to them.
 
     `parked_counts` says how many votes wait for actions that are not there; `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing. `keys` are all that are registered, where one more is asked for. `broken` says when people broke glass.
+
+    `remedied_at` says by alert type when an alert last led to an action; `recommendation_threshold` how sure SIRA must be for a recommendation to lead to one by itself.
     """
 
     now: datetime
@@ -247,6 +251,10 @@ class World:
     compromised: set[str] = field(default_factory=set)
     keys: dict[str, VerificationKey] = field(default_factory=dict)
     broken: dict[str, list[datetime]] = field(default_factory=dict)
+    proposals: dict[ProposalId, Proposal] = field(default_factory=dict)
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    remedied_at: dict[str, datetime] = field(default_factory=dict)
+    recommendation_threshold: Decimal = RECOMMENDATION_THRESHOLD
     changes: Changes = field(default_factory=Changes)
 
     def put(self, action: Action) -> Action:
@@ -287,6 +295,13 @@ class World:
         self.changes.attempts.add((attempt.action_id, attempt.number))
         return attempt
 
+    def put_proposal(self, proposal: Proposal) -> Proposal:
+        """Keep a new or changed proposal."""
+        proposal = replace(proposal, updated_at=self.now)
+        self.proposals[proposal.key] = proposal
+        self.changes.proposals.add(proposal.key)
+        return proposal
+
     def put_record(self, record: Record) -> None:
         """Keep what became of a message; the first of an identity owns it."""
         self.records[record.content_sha256] = record
@@ -294,7 +309,7 @@ class World:
         if record.issuer is not None and record.jti is not None and record.code not in WITHOUT_IDENTITY:
             self.identities.setdefault((record.issuer, record.jti), record.content_sha256)
 
-    def put_definition(self, version: DefinitionVersion, definition: Policy | ActionType | None) -> None:
+    def put_definition(self, version: DefinitionVersion, definition: Defined | None) -> None:
         """Put a new version in force, or with None remove what it names; what was created before keeps its own."""
         self.definitions = self.definitions.changed(version.kind, version.name, version.version, definition)
         self.changes.definitions.append(version)

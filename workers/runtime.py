@@ -1,6 +1,6 @@
-"""What a worker process holds: its settings, its pool of connections, and what applies and executes."""
+"""What a worker process holds: its pool of connections, what applies and executes, and where SIRA is asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -9,6 +9,7 @@ from db.load import Loader
 from workers.apply import Applier
 from workers.execution import Executor
 from workers.settings import Settings
+from workers.sira import Sira
 
 
 @dataclass
@@ -18,15 +19,17 @@ class Runtime:
     pool: connect.Pool
     applier: Applier
     executor: Executor
+    sira: Sira = field(default_factory=Sira)
 
     @classmethod
     def open(cls, settings: Settings, *, max_connections: int = 10) -> "Runtime":
         """Start connecting; using it raises psycopg_pool.PoolTimeout while Postgres does not answer."""
         pool = connect.pool(settings.servers.database_url, "ops-approval worker", max_size=max_connections)
         pool.open()  # connects in the background: a worker may boot before its database does
-        applier = Applier(pool.connection, Loader(settings.audience))
+        applier = Applier(pool.connection, Loader(settings.audience, settings.recommendation_threshold))
         services = {name: str(url) for name, url in settings.services.items()}
-        return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False)))
+        sira = Sira(None if settings.sira_url is None else str(settings.sira_url), settings.sira_api_key)
+        return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False)), sira)
 
     def close(self) -> None:
         """Let go of every connection."""
