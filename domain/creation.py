@@ -15,7 +15,7 @@ from domain.internal_types import INTERNAL_TYPES, KEY_TYPES, SUBJECT_STATUS, Int
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Rules, Terms, Versioned
-from domain.proposal import ALERT_ID
+from domain.proposal import ALERT_ID, RECOMMENDATION_ID
 from domain.quorum import EscalationStep, Requirement
 from domain.quorum_tree import Tree
 from domain.refusals import Code, Refusal
@@ -111,6 +111,12 @@ def body_sha256(body: CreateAction) -> bytes:
 
 def _roles(body: CreateAction) -> frozenset[str]:
     return REMEDIER_ROLES if body.origin == "ops_ui" and ALERT_ID in body.params else CREATOR_ROLES
+
+
+def _triggered_by(body: CreateAction) -> str | None:
+    """Who had it asked for: of what a person asks for because SIRA recommended it, that person."""
+    applies = body.origin == "ops_ui" and RECOMMENDATION_ID in body.params
+    return body.created_by if applies and body.triggered_by is None else body.triggered_by
 
 
 def out_of_scope(scope: Scope, origin: str, action_type: str) -> Refusal | None:
@@ -213,7 +219,7 @@ def _action(
         "target_tenant_id": facts.get("target_tenant_id"),
         "risk_level": facts["risk_level"],
         "created_by": body.created_by,
-        "triggered_by": body.triggered_by,
+        "triggered_by": _triggered_by(body),
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
         "requirement": _requirement(

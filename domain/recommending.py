@@ -52,12 +52,7 @@ def receive(world: World, message: Message, body: RecommendAction) -> Receipt | 
 
 
 def apply(world: World, message: Message, body: CreateAction) -> Receipt | Refusal:
-    """Make the action that a person asks for because SIRA recommended it, exactly that one; and say that it answers it.
-
-    What was asked for from the ops console was triggered by the person who did.
-    """
-    if body.origin == "ops_ui" and body.triggered_by is None:
-        body = body.model_copy(update={"triggered_by": body.created_by})
+    """Make the action that a person asks for because SIRA recommended it, exactly that one; and say that it answers it."""
     proposal = world.proposals.get(("recommendation", named(body.params, RECOMMENDATION_ID) or ""))
     if proposal is None or message.action_id in world.actions:
         return creation.create(world, message, body)

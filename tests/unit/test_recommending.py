@@ -32,9 +32,9 @@ class Sira(InMemory):
     """Where SIRA recommends."""
 
     def recommend(self, rec_id: str = "r-1", **changes: Any) -> Receipt:
-        envelope = {name: changes.pop(name) for name in ("issuer", "scope") if name in changes}
+        envelope: dict[str, Any] = {name: changes.pop(name) for name in ("issuer", "scope") if name in changes}
         body = body_of("RecommendAction", RECOMMENDATION | {"id": rec_id} | changes)
-        return self.tell(body, **({"scope": SENDER, "issuer": "sira"} | envelope))
+        return self.tell(body, **{"scope": SENDER, "issuer": "sira"} | envelope)
 
     def apply(self, person: str = "admin", rec_id: str = "r-1", **changes: Any) -> Receipt:
         body = {
@@ -166,14 +166,16 @@ def test_an_expired_one_is_over(sira: Sira) -> None:
 
 @pytest.mark.parametrize(
     ("newer", "expected"),
-    [({}, "proposal_closed"), ({"confidence": 0.95}, "proposal_closed"), ({"tenant_id": "agent-2"}, "applied")],
+    [
+        ({}, "proposal_closed"),
+        ({"confidence": 0.95}, "proposal_closed"),
+        ({"tenant_id": "agent-2", "params": {"agent_id": "agent-2"}}, "applied"),
+    ],
 )
 def test_a_newer_one_for_the_same_takes_its_place_also_in_one_batch(
     sira: Sira, newer: dict[str, Any], expected: str
 ) -> None:
     sira.recommend("r-9")
-    if "tenant_id" in newer:
-        newer = newer | {"params": {"agent_id": newer["tenant_id"]}}
     sira.recommend("r-1", **newer)
     receipt = sira.apply(rec_id="r-9", params=ENRICHED | {"sira_recommendation_id": "r-9"})
     assert answer(receipt) == expected
@@ -186,7 +188,7 @@ def test_an_id_is_one_recommendations(sira: Sira, other: dict[str, Any]) -> None
 
 
 def test_a_refused_creation_keeps_its_decision_and_can_come_again(sira: Sira) -> None:
-    wrong = {"confidence": 0.95, "params": {"agent_id": "agent-2"}}
+    wrong: dict[str, Any] = {"confidence": 0.95, "params": {"agent_id": "agent-2"}}
     assert answer(sira.recommend(**wrong)) == "target_mismatch"
     assert [row["details"]["code"] for row in sira.proposal().decisions] == ["target_mismatch"]
     assert (sira.world.actions, sira.world.changes.events) == ({}, [])

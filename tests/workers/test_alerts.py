@@ -12,6 +12,7 @@ from db.connect import Connection
 from domain.messages import CreateAction, Receipt
 from domain.proposal import Recommendation, RemediateAlert
 from domain.remedying import Recommended
+from tests.db.test_load_save import Counted
 from tests.workers.test_races import at_once, race, two_workers
 from tests.world import Installation, wait_for
 from workers import definition_files
@@ -257,17 +258,6 @@ def test_a_batch_of_alerts_costs_as_many_statements_as_one(installation: Install
             installation.applier.loader.world(cast("Connection", counted), inputs)
             counts.append(counted.statements)
     assert counts[0] == counts[1]
-
-
-class Counted:
-    """A connection that counts its statements."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._conn, self.statements = conn, 0
-
-    def execute(self, *args: Any) -> Any:
-        self.statements += 1
-        return self._conn.execute(*args)
 
 
 def test_a_refused_creation_keeps_its_decision_and_nothing_else(fair: Installation) -> None:
