@@ -1,13 +1,14 @@
 """Alerts on real servers: one action whatever comes twice, at once, in another order or is cut off; and what callers read of it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
-from db import proposals, read
+from db import due, proposals, read
 from db.connect import Connection
 from domain.messages import CreateAction, Receipt
 from domain.proposal import Recommendation, RemediateAlert
@@ -16,8 +17,11 @@ from tests.db.test_load_save import Counted
 from tests.workers.test_races import at_once, race, two_workers
 from tests.world import Installation, wait_for
 from workers import definition_files
+from workers.actors import Actors
 from workers.producer import Ticket
+from workers.runtime import Runtime
 from workers.sandbox import Sandbox
+from workers.scheduler import Scheduler
 from workers.sira import FALLBACK, Sira
 
 SURE = {
@@ -382,3 +386,21 @@ def test_a_worker_waits_for_no_alert_that_is_locked(fair: Installation) -> None:
     with fair.owner.transaction():
         assert proposals.claim_waiting(fair.owner, 10, 10) == ["a-1"]
         assert fair.applier.find_waiting().waiting == []
+
+
+def test_a_lost_ring_is_rung_again_by_the_sweep_that_the_scheduler_rings_for(fair: Installation) -> None:
+    let_wait(fair)
+    scheduler = Scheduler(fair.settings, fair.broker)
+    scheduler.tick(fair.owner)
+    assert "sweep" not in fair.rings()
+    make_due(fair)
+    scheduler.tick(fair.owner)
+    assert "sweep" in fair.rings()
+    executor = fair.executor("http://127.0.0.1:1")
+    with closing(executor.client):
+        actors = Actors(fair.broker, lambda: Runtime(fair.pool, fair.applier, executor))
+        actors.sweep()
+        assert fair.rings()[-1] == "ask_sira"
+        actors.ask_sira("a-1")
+    assert decisions(fair.owner, "a-1") == ["suggest", "skip"]
+    assert not due.is_anything_due(fair.owner)
