@@ -586,7 +586,8 @@ comment on view alert_decisions is 'Every decision about every alert: who, when,
 
 -- Recommendations of SIRA as the dashboard knows them; `params` are what a person applies. An action that was cancelled counts
 -- as a rejection, by whoever cancelled it. One that failed, or of which nobody knows, leaves its recommendation at
--- pending_approval: no word that callers know is truer, and people may have it tried again; ops_action_status tells it.
+-- pending_approval: no word that callers know is truer, and people may have it tried again; ops_action_status tells it. (The
+-- time is the statement's: with a volatile one Postgres would join everything before it takes a page.)
 create view sira_dash_recommendations as
 select p.id,
        p.tenant_type,
@@ -612,7 +613,7 @@ select p.id,
                           where newer.kind = 'recommendation' and newer.created_at > p.created_at
                             and (newer.type, newer.tenant_type, newer.tenant_id) = (p.type, p.tenant_type, p.tenant_id))
                  then 'superseded'
-            when p.expires_at <= clock_timestamp() then 'expired'
+            when p.expires_at <= statement_timestamp() then 'expired'
             else 'pending' end                                                as status,
        a.id                                                                   as ops_action_id,
        a.status                                                               as ops_action_status,

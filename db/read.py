@@ -118,13 +118,7 @@ def get_recommendation(conn: Connection, recommendation_id: str) -> Row | None:
 def list_recommendations(conn: Connection, limit: int = 50, offset: int = 0) -> list[Row]:
     """The newest recommendations of SIRA, whatever became of them."""
     return conn.execute(
-        """
-        select r.* from (select id from proposals where kind = 'recommendation'
-                          order by created_at desc, id limit %s offset %s) newest
-         cross join lateral (select * from sira_dash_recommendations where id = newest.id) r
-         order by r.created_at desc, r.id
-        """,
-        [limit, offset],
+        "select * from sira_dash_recommendations order by created_at desc, id limit %s offset %s", [limit, offset]
     ).fetchall()
 
 
