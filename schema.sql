@@ -3,7 +3,8 @@
 -- A producer signs a message with a key (keys) and enqueues it. A worker opens it and, in one transaction, records it with
 -- its receipt (messages) and applies it: it creates an action (actions) under the definitions in force (definitions), or
 -- counts the vote of somebody (votes) whose role the directory knows (people, grants). An approved action is executed, one
--- attempt at a time (attempts). Whatever happens to an action is an event of its trail (events).
+-- attempt at a time (attempts). Whatever happens to an action is an event of its trail (events). Alerts and recommendations,
+-- and what was decided about them, are proposals.
 --
 -- Applied by `ops-approval db init`, once, in one transaction, to an empty database of PostgreSQL 15 or newer.
 -- Rules that SQL can hold are held here, whatever the code does: each constraint and trigger has its sentence.
@@ -85,7 +86,7 @@ create index holders_of_role on grants (role);
 create index delegates_of_person on grants (acts_for) where acts_for is not null;
 
 
--- Versions of what people define: policies and action types. Append-only; the newest version of a name is in force, unless it
+-- Versions of what people define: policies, action types and remediation rules. Append-only; the newest version of a name is in force, unless it
 -- removes it, and an action remembers the versions it was created with.
 create table definitions (
     id          bigint generated always as identity primary key,
@@ -470,21 +471,187 @@ end $$;
 create trigger guard_message before update on messages for each row execute function guard_message();
 
 
+-- What machines propose, alerts and recommendations of SIRA: what was decided about each, and the action that it led to by
+-- itself or by whoever applied it.
+create table proposals (
+    kind         text not null check (kind in ('alert', 'recommendation')),
+    id           text not null check (id <> ''),
+    issuer       text not null,
+    -- The key that its last message was signed with: what SIRA says later is followed only while that key may ask for it.
+    kid          text not null references keys,
+    -- An alert's type, or the action type that is recommended.
+    type         text not null,
+    tenant_type  text not null,
+    tenant_id    text not null,
+    -- The body of its message; of an alert that came again without having led to an action, of the last.
+    content      jsonb not null check (jsonb_typeof(content) = 'object'),
+    action_id    uuid references actions,
+    answered_at  timestamptz,
+    -- When SIRA is asked again; null unless the alert waits for what SIRA says.
+    due_at       timestamptz,
+    -- What was decided, in order: {at, actor, action, details}.
+    decisions    jsonb not null check (jsonb_typeof(decisions) = 'array'),
+    created_at   timestamptz not null,
+    updated_at   timestamptz not null,
+    -- Until when a recommendation can be applied; null of an alert.
+    expires_at   timestamptz,
+    primary key (kind, id),
+    constraint answered_once unique (action_id, kind),
+    constraint answered_is_dated check ((action_id is null) = (answered_at is null)),
+    constraint only_alerts_wait check (due_at is null or (kind = 'alert' and action_id is null)),
+    constraint recommendations_end check ((kind = 'recommendation') = (expires_at is not null))
+);
+create index proposals_due on proposals (due_at) where due_at is not null;
+create index alerts_answered on proposals (type, answered_at desc) where kind = 'alert' and answered_at is not null;
+create index recommendations_for on proposals (type, tenant_type, tenant_id, created_at desc) where kind = 'recommendation';
+create index recommendations_newest on proposals (created_at desc, id) where kind = 'recommendation';
+
+-- A proposal stays what it is, its decisions only grow, and the action that answers it stays. What an alert says may be told
+-- anew until an action answers it; what is recommended may not.
+create function guard_proposal() returns trigger language plpgsql as $$
+declare
+    decided constant integer := jsonb_array_length(old.decisions);
+begin
+    if (new.kind, new.id, new.issuer, new.type, new.tenant_type, new.tenant_id, new.created_at, new.expires_at)
+       is distinct from
+       (old.kind, old.id, old.issuer, old.type, old.tenant_type, old.tenant_id, old.created_at, old.expires_at)
+       or (new.content <> old.content and (old.kind = 'recommendation' or old.action_id is not null)) then
+        raise exception 'a proposal stays what it is' using errcode = 'check_violation';
+    end if;
+    if old.action_id is not null and (new.action_id, new.answered_at) is distinct from (old.action_id, old.answered_at) then
+        raise exception 'the action that answers a proposal stays' using errcode = 'check_violation';
+    end if;
+    if jsonb_array_length(new.decisions) < decided
+       or (select coalesce(jsonb_agg(decision order by place), '[]')
+             from jsonb_array_elements(new.decisions) with ordinality as each(decision, place)
+            where place <= decided) <> old.decisions then
+        raise exception 'decisions about a proposal are only added' using errcode = 'check_violation';
+    end if;
+    return new;
+end $$;
+create trigger guard_proposal before update on proposals for each row execute function guard_proposal();
+
+
 -- Alerts as their system knows them: which action answers an alert, and whether that has remedied it. Of several actions
--- for one alert the executed one counts, else one that is still open, else the newest.
+-- for one alert the executed one counts, else one that is still open, else the newest. Those that only an action tells of,
+-- because nobody sent them here, have no type, tenant, severity and decisions.
 create view alerts as
-select distinct on (params ->> 'alert_id')
-       params ->> 'alert_id'                                                  as id,
-       case when status = 'executed' then 'auto_remediated' else 'open' end   as status,
-       id                                                                     as remedied_by_action_id,
-       status                                                                 as action_status
-from actions
-where length(params ->> 'alert_id') <= 300
-order by params ->> 'alert_id',
-         status = 'executed' desc,
-         status in ('rejected', 'expired', 'cancelled', 'failed'),
-         created_at desc;
-comment on view alerts is 'Each alert that an action answers: auto_remediated when, and only when, the action was executed.';
+select p.id,
+       case when a.status = 'executed' then 'auto_remediated' else 'open' end as status,
+       a.id                                                                   as remedied_by_action_id,
+       a.status                                                               as action_status,
+       p.type                                                                 as alert_type,
+       p.tenant_type,
+       p.tenant_id,
+       p.content #>> '{alert,severity}'                                       as severity,
+       p.decisions -> -1                                                      as last_decision,
+       p.due_at is not null                                                   as waits_for_sira,
+       p.created_at
+from proposals p
+left join lateral (
+    select id, status from actions
+    where length(params ->> 'alert_id') <= 300 and params ->> 'alert_id' = p.id
+    order by status = 'executed' desc, status in ('rejected', 'expired', 'cancelled', 'failed'), created_at desc
+    limit 1
+) a on true
+where p.kind = 'alert'
+union all
+select named.*, null, null, null, null, null, false, null
+from (
+    select distinct on (params ->> 'alert_id')
+           params ->> 'alert_id'                                                as id,
+           case when status = 'executed' then 'auto_remediated' else 'open' end as status,
+           id                                                                   as remedied_by_action_id,
+           status                                                               as action_status
+    from actions
+    where length(params ->> 'alert_id') <= 300
+    order by params ->> 'alert_id',
+             status = 'executed' desc,
+             status in ('rejected', 'expired', 'cancelled', 'failed'),
+             created_at desc
+) named
+where not exists (select from proposals p where p.kind = 'alert' and p.id = named.id);
+comment on view alerts is 'Each alert that was sent here or that an action names: auto_remediated when, and only when, an action for it was executed.';
+
+-- What was decided about alerts, in the words that their system knows: suggest, skip, create_ops_action, require_approval,
+-- execute, error. A person who has an alert remedied is the actor of that.
+create view alert_decisions as
+select p.id                                as alert_id,
+       (decision ->> 'at')::timestamptz    as at,
+       decision ->> 'actor'                as actor,
+       decision ->> 'action'               as action,
+       decision -> 'details'               as details
+from proposals p cross join jsonb_array_elements(p.decisions) as decision
+where p.kind = 'alert'
+union all
+select a.params ->> 'alert_id',
+       e.at,
+       e.actor,
+       case e.event when 'created' then 'create_ops_action' when 'executed' then 'execute' else 'error' end,
+       jsonb_build_object('ops_action_id', a.id)
+           || case e.event when 'executed' then jsonb_build_object('result', a.result)
+                           when 'failed' then jsonb_build_object('error', e.data -> 'reason')
+                           else '{}' end
+from actions a join events e on e.action_id = a.id and e.event in ('created', 'executed', 'failed')
+where length(a.params ->> 'alert_id') <= 300
+  and (e.event <> 'created' or not exists (select from proposals p where p.kind = 'alert' and p.action_id = a.id));
+comment on view alert_decisions is 'Every decision about every alert: who, when, what and why; order by at.';
+
+-- Recommendations of SIRA as the dashboard knows them; `params` are what a person applies. An action that was cancelled counts
+-- as a rejection, by whoever cancelled it. One that failed, or of which nobody knows, leaves its recommendation at
+-- pending_approval: no word that callers know is truer, and people may have it tried again; ops_action_status tells it. (The
+-- time is the statement's: with a volatile one Postgres would join everything before it takes a page.)
+create view sira_dash_recommendations as
+select p.id,
+       p.tenant_type,
+       p.tenant_id,
+       p.type                                                                 as recommendation_type,
+       p.content ->> 'priority'                                               as priority,
+       p.content ->> 'title'                                                  as title,
+       p.content ->> 'description'                                            as description,
+       jsonb_build_object('action_type', p.type,
+                          'target', jsonb_build_object('tenant_type', p.tenant_type, 'tenant_id', p.tenant_id),
+                          'params', p.content -> 'params')                    as suggested_action,
+       (p.content -> 'params') || jsonb_build_object('sira_recommendation_id', p.id,
+                                                     'sira_confidence', p.content -> 'confidence',
+                                                     'sira_explanation', p.content -> 'explanation') as params,
+       p.content -> 'estimated_impact'                                        as estimated_impact,
+       p.content -> 'explanation'                                             as explanation,
+       (p.content ->> 'confidence')::numeric                                  as confidence,
+       case when a.status = 'executed' then 'applied'
+            when a.status in ('rejected', 'cancelled') then 'rejected'
+            when a.status = 'expired' then 'expired'
+            when a.id is not null then 'pending_approval'
+            when exists (select from proposals newer
+                          where newer.kind = 'recommendation' and newer.created_at > p.created_at
+                            and (newer.type, newer.tenant_type, newer.tenant_id) = (p.type, p.tenant_type, p.tenant_id))
+                 then 'superseded'
+            when p.expires_at <= statement_timestamp() then 'expired'
+            else 'pending' end                                                as status,
+       a.id                                                                   as ops_action_id,
+       a.status                                                               as ops_action_status,
+       a.executed_at                                                          as applied_at,
+       case when a.status = 'executed' then coalesce(a.triggered_by, a.executed_by) end as applied_by,
+       ended.at                                                               as rejected_at,
+       ended.by                                                               as rejected_by,
+       ended.reason                                                           as rejection_reason,
+       p.expires_at,
+       p.created_at
+from proposals p
+left join actions a on a.id = p.action_id
+left join lateral (
+    select e.at,
+           case e.event when 'cancelled' then e.actor
+                else (select string_agg(v.person_id, ', ' order by v.recorded_at, v.person_id)
+                        from votes v where v.action_id = a.id and v.choice = 'reject') end as by,
+           case e.event when 'cancelled' then e.data ->> 'reason'
+                else (select string_agg(v.comment, '; ' order by v.recorded_at, v.person_id)
+                        from votes v where v.action_id = a.id and v.choice = 'reject') end as reason
+    from events e where e.action_id = a.id and a.status = e.event and e.event in ('rejected', 'cancelled')
+    order by e.seq desc limit 1
+) ended on true
+where p.kind = 'recommendation';
+comment on view sira_dash_recommendations is 'Each recommendation of SIRA, where it stands, and the action that follows it.';
 
 
 -- The beginning of the last period in which each periodic actor was asked for: of several schedulers the first to write it
@@ -511,13 +678,15 @@ begin
 end $$;
 grant usage on schema ops_approval to ops_worker, ops_reader;
 grant select on all tables in schema ops_approval to ops_worker;
-grant insert on messages, actions, votes, attempts, events, people, grants, schedule, definitions, keys to ops_worker;
+grant insert on messages, actions, proposals, votes, attempts, events, people, grants, schedule, definitions, keys to ops_worker;
 grant update on actions, votes, people, schedule to ops_worker;
 grant update (state, lease_until, finished_at, reason) on attempts to ops_worker;
 grant update (ends_at) on grants to ops_worker;
+grant update (kid, content, action_id, answered_at, due_at, decisions, updated_at) on proposals to ops_worker;
 grant update (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, actor,
               answered_at)
     on messages to ops_worker;
 grant usage on sequence attempt_tokens to ops_worker;
-grant select on actions, votes, attempts, events, definitions, people, grants, alerts, receipts, schedule, schema_version
+grant select on actions, votes, attempts, events, definitions, people, grants, alerts, receipts, schedule, schema_version,
+                proposals, alert_decisions, sira_dash_recommendations
     to ops_reader;

@@ -1,4 +1,4 @@
-"""Versions of policies and action types."""
+"""Versions of policies, action types and remediation rules."""
 
 import json
 from typing import Any
@@ -7,24 +7,21 @@ from psycopg.types.json import Jsonb
 
 from db import locks
 from db.connect import Connection
-from domain.action_type import ActionType
 from domain.definition import Kind
-from domain.policy import Definitions, Policy, Removal, Versioned
+from domain.policy import MODELS, Definitions, Removal, Versioned
 
 
 def load_definitions(conn: Connection) -> Definitions:
-    """Every version of every policy and action type."""
+    """Every version of every definition."""
     rows = conn.execute("select kind, name, version, body from definitions order by id").fetchall()
-    defined = [row for row in rows if row["body"] is not None]
+    found: dict[Kind, list[Versioned[Any]]] = {kind: [] for kind in MODELS}
+    for row in rows:
+        if row["body"] is not None:
+            found[row["kind"]].append(Versioned(row["version"], MODELS[row["kind"]].model_validate(row["body"])))
     return Definitions(
-        policies=tuple(
-            Versioned(row["version"], Policy.model_validate(row["body"])) for row in defined if row["kind"] == "policy"
-        ),
-        action_types=tuple(
-            Versioned(row["version"], ActionType.model_validate(row["body"]))
-            for row in defined
-            if row["kind"] == "action_type"
-        ),
+        policies=tuple(found["policy"]),
+        action_types=tuple(found["action_type"]),
+        remediation_rules=tuple(found["remediation_rule"]),
         removals=tuple(Removal(row["kind"], row["name"], row["version"]) for row in rows if row["body"] is None),
     )
 

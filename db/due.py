@@ -13,6 +13,7 @@ def is_anything_due(conn: Connection) -> bool:
     row = conn.execute(
         """
         select exists (select from actions where due_at <= clock_timestamp())
+            or exists (select from proposals where due_at <= clock_timestamp())
             or exists (select from messages where outcome = 'parked' and expires_at <= clock_timestamp()) as due
         """
     ).fetchone()

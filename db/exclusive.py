@@ -6,16 +6,18 @@ from uuid import UUID
 
 from db.connect import Connection
 from db.performing import Row
+from domain import remedying
 from domain.engine import Input
 from domain.internal_types import Internal
 from domain.messages import CreateAction, Message
 from domain.policy import Definitions
+from domain.proposal import RecommendAction, Recommendation, RemediateAlert
+from domain.remedying import Recommended
 
 
 def keys(inputs: Sequence[Input], performed: Iterable[Row], definitions: Definitions) -> set[str]:
     """The keys of what is to be created, tried again or rolled back, under these definitions."""
-    bodies = [item.body for item in inputs if isinstance(item, Message) and isinstance(item.body, CreateAction)]
-    made: list[tuple[str, dict[str, Any]]] = [(body.action_type, body.params) for body in bodies]
+    made = [asked for item in inputs if (asked := _asked(item, definitions)) is not None]
     found = set()
     for row in performed:
         if row["action_type"] == Internal.RETRY:
@@ -25,6 +27,31 @@ def keys(inputs: Sequence[Input], performed: Iterable[Row], definitions: Definit
     types = definitions.action_types_in_force
     found |= {types[name].definition.exclusive_key(params) for name, params in made if name in types}
     return {key for key in found if key is not None}
+
+
+def _asked(given: Input, definitions: Definitions) -> tuple[str, dict[str, Any]] | None:
+    """The type of the action that an input may create, and its params as far as a key may be made of them."""
+    match given:
+        case Message(body=CreateAction() as body):
+            return body.action_type, body.params
+        case Message(body=RecommendAction() as body):
+            return body.recommendation_type, body.params
+        case Message(body=RemediateAlert(alert=alert, recommendation=Recommendation() as said)):
+            return _remedy(definitions, alert.alert_type, alert.tenant_type, alert.tenant_id, said)
+        case Recommended():
+            return _remedy(definitions, given.alert_type, given.tenant_type, given.tenant_id, given.recommendation)
+        case _:
+            return None
+
+
+def _remedy(
+    definitions: Definitions, alert_type: str, tenant_type: str, tenant_id: str, said: Recommendation
+) -> tuple[str, dict[str, Any]] | None:
+    rule = definitions.remediation_rules_in_force.get(alert_type)
+    if rule is None:
+        return None
+    params = remedying.params_for(definitions, rule.definition, tenant_type, tenant_id, said)
+    return rule.definition.auto_action.action_type, params
 
 
 def _inverse(row: Row, definitions: Definitions) -> list[tuple[str, dict[str, Any]]]:

@@ -1,20 +1,21 @@
 """Read and lock what a batch of inputs needs: a fixed number of statements, whatever the batch.
 
-Locks are taken in one order everywhere: advisory locks of message identities, action ids, exclusive keys, definitions and
-people who break glass (sorted), then the rows of actions (sorted). Keys come before rows, because who has a key is known only
-to who holds its lock. A sweep alone comes with rows that it has claimed; should it and another wait for each other's, Postgres
-ends one of them, which is tried again. Votes, attempts and grants are read by statements that start after the locks are held,
-and `now` is the database's clock after that.
+Locks are taken in one order everywhere: advisory locks of message identities, action ids, exclusive keys, definitions, people
+who break glass, proposals and remediation rules (sorted), then the rows of actions (sorted). Keys come before rows, because
+who has a key is known only to who holds its lock. A sweep alone comes with rows that it has claimed; should it and another wait
+for each other's, Postgres ends one of them, which is tried again. Votes, attempts and grants are read by statements that start
+after the locks are held, and `now` is the database's clock after that.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from db import exclusive, glass, locks, performing, rows, used
+from db import exclusive, glass, locks, performing, proposals, rows, used
 from db.connect import Connection
 from db.definitions import load_definitions
 from db.keys import load_key_ring
@@ -37,18 +38,26 @@ from domain.messages import (
     Unopened,
 )
 from domain.policy import Definitions
+from domain.proposal import RECOMMENDATION_THRESHOLD, RecommendAction, RemediateAlert
 from domain.quorum import pools
 from domain.quorum_tree import People
 from domain.refusals import Refusal
+from domain.remedying import Recommended
 from domain.world import WITHOUT_IDENTITY, World
+
+_CREATING = CreateAction | RemediateAlert | RecommendAction
 
 
 @dataclass
 class Loader:
-    """Loads worlds for one installation (`audience`); keeps the parsed definitions until there are more."""
+    """Loads worlds for one installation (`audience`); keeps the parsed definitions until there are more.
+
+    SIRA must be sure to `recommendation_threshold` for a recommendation to lead to an action by itself.
+    """
 
     audience: str
     limits: Limits = field(default_factory=Limits)
+    recommendation_threshold: Decimal = RECOMMENDATION_THRESHOLD
     # In one attribute with their count, because several threads share a loader.
     _known: tuple[int, Definitions] = (0, Definitions())
 
@@ -74,8 +83,10 @@ class Loader:
         keys = exclusive.keys(inputs, performed, definitions)
         _lock(conn, inputs, performing.locks_of_changes(performed) | {locks.of_exclusive_key(key) for key in keys})
         world = World(now=datetime.now(UTC), audience=self.audience, limits=self.limits)
+        world.recommendation_threshold = self.recommendation_threshold
         _load_messages(conn, world, inputs)
         _load_actions(conn, world, inputs, exclusive.holders(conn, keys))
+        proposals.load(conn, world, inputs)
         _count_parked(conn, world, inputs)
         wanted = _keys_wanted(world, inputs)
         if wanted:
@@ -103,7 +114,7 @@ class Loader:
 
 def _lock(conn: Connection, inputs: Sequence[Input], others: Iterable[str]) -> None:
     """Serialize with every other batch that has one of these messages or actions, also where no row exists yet."""
-    names = set(others)
+    names = set(others) | proposals.lock_names(inputs)
     for given in [item.message if isinstance(item, Undigestible) else item for item in inputs]:
         match given:
             case Message():
@@ -132,7 +143,8 @@ def _load_messages(conn: Connection, world: World, inputs: Sequence[Input]) -> N
     contents = [item.content_sha256 for item in given if isinstance(item, Message | Unopened | Drop | ParkingEnded)]
     signed = [item for item in given if isinstance(item, Message)]
     # What is to be buried needs no parked votes; they may be what it cannot be applied with.
-    created = [item.action_id for item in inputs if isinstance(item, Message) and isinstance(item.body, CreateAction)]
+    created = [item.action_id for item in inputs if isinstance(item, Message) and isinstance(item.body, _CREATING)]
+    created += [item.action_id for item in inputs if isinstance(item, Recommended)]
     created += [made_by(item.action_id) for item in inputs if isinstance(item, Perform)]
     created += glass.breaking(inputs)
     found = conn.execute(
@@ -230,7 +242,16 @@ def _subjects_to_change(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
 
 def _action_id(item: Input) -> UUID | None:
     match item:
-        case Message() | Due() | AttemptStarted() | AttemptRenewed() | AttemptFinished() | Perform() | OutcomeFound():
+        case (
+            Message()
+            | Due()
+            | Recommended()
+            | AttemptStarted()
+            | AttemptRenewed()
+            | AttemptFinished()
+            | Perform()
+            | OutcomeFound()
+        ):
             return item.action_id
         case _:
             return None
@@ -290,7 +311,9 @@ def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:
             case Message(body=CreateAction(required_quorum=wished)):
                 wished_tree = None if wished is None else quorum_tree.parse(wished)
                 found += [world.definitions.pools, pools(wished_tree, ())]
-            case Perform() | Message(body=CastVote(break_glass=str())):
+            case Perform() | Recommended() | Message(body=RemediateAlert() | RecommendAction()):
+                found.append(world.definitions.pools)
+            case Message(body=CastVote(break_glass=str())):
                 found.append(world.definitions.pools)
     return frozenset().union(*found)
 

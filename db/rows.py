@@ -15,6 +15,7 @@ from domain.directory import Grant
 from domain.exact_json import parse_json
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, parse_body
+from domain.proposal import Proposal
 from domain.quorum import Choice, Requirement
 from domain.refusals import Code, Refusal
 from domain.trail import Event, EventName
@@ -42,6 +43,11 @@ def vote(row: Row) -> Vote:
 def attempt(row: Row) -> Attempt:
     """A row of attempts."""
     return Attempt(**_pick(row, Attempt, state=AttemptState(row["state"])))
+
+
+def proposal(row: Row) -> Proposal:
+    """A row of proposals."""
+    return Proposal(**_pick(row, Proposal, decisions=tuple(row["decisions"])))
 
 
 def grant(row: Row) -> Grant:

@@ -19,6 +19,7 @@ def save(conn: Connection, world: World) -> None:
     _write(conn, _KEYS, changes.keys)
     _write(conn, _MESSAGES, [world.records[key] for key in changes.messages])
     _write(conn, _ACTIONS, sorted((world.actions[key] for key in changes.actions), key=_given_up_first))
+    _write(conn, _PROPOSALS, [world.proposals[key] for key in sorted(changes.proposals)])
     _write(conn, _VOTES, [world.votes[action][person] for action, person in sorted(changes.votes)])
     _write(conn, _ATTEMPTS, [world.attempts[action][number] for action, number in sorted(changes.attempts)])
     _write(conn, _EVENTS, changes.events)
@@ -83,6 +84,18 @@ _ACTIONS = """
            excluded.quorum_satisfied, excluded.unreachable, excluded.decided_at, excluded.next_attempt_at, excluded.executed_by,
            excluded.executed_at, excluded.result, excluded.error, excluded.last_token, excluded.attempts_before, excluded.event_seq,
            excluded.event_hash, excluded.updated_at, excluded.expires_at, excluded.due_at)
+"""
+
+_PROPOSALS = """
+    insert into proposals (kind, id, issuer, kid, type, tenant_type, tenant_id, content, action_id, answered_at, due_at, decisions,
+                           created_at, updated_at, expires_at)
+    select kind, id, issuer, kid, type, tenant_type, tenant_id, content, action_id, answered_at, due_at, decisions, created_at,
+           updated_at, expires_at
+      from jsonb_populate_recordset(null::proposals, %s)
+    on conflict (kind, id) do update set
+        (kid, content, action_id, answered_at, due_at, decisions, updated_at)
+        = (excluded.kid, excluded.content, excluded.action_id, excluded.answered_at, excluded.due_at, excluded.decisions,
+           excluded.updated_at)
 """
 
 _VOTES = """

@@ -1,4 +1,4 @@
-"""Changing what people defined: a new version of a policy or an action type, or its removal, once people agreed to it.
+"""Changing what people defined: a new version of a definition, or its removal, once people agreed to it.
 
 What is asked for names the version that it replaces. Whether that is still the newest is looked at when it is asked for and
 when it is carried out, so that nobody's change is overwritten unseen.
@@ -9,12 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from domain.action_type import ActionType
 from domain.definition import Kind
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
 from domain.outcome import Done, Outcome, Rejected
-from domain.policy import MODELS, Policy
+from domain.policy import MODELS, Defined
 from domain.refusals import Code, Refusal
 from domain.world import Action, DefinitionVersion, World
 
@@ -25,7 +24,7 @@ class DefinitionError(ValueError):
     """A definition that is not fully understood; the message says where and why."""
 
 
-def read(kind: Kind, document: Any) -> Policy | ActionType:
+def read(kind: Kind, document: Any) -> Defined:
     """A definition as people write it; raises `DefinitionError`."""
     try:
         definition = MODELS[kind].model_validate(document)
@@ -69,7 +68,7 @@ def change(world: World, action: Action) -> Outcome:
     return Done({"kind": version.kind, "name": version.name, "version": version.version})
 
 
-def _definition(params: Mapping[str, Any]) -> Policy | ActionType | None:
+def _definition(params: Mapping[str, Any]) -> Defined | None:
     """The definition that is asked for, None for a removal; written out in full, so that no later default changes it."""
     document = params["definition"]
     if document is None:

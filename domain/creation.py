@@ -15,6 +15,7 @@ from domain.internal_types import INTERNAL_TYPES, KEY_TYPES, SUBJECT_STATUS, Int
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Rules, Terms, Versioned
+from domain.proposal import ALERT_ID, RECOMMENDATION_ID
 from domain.quorum import EscalationStep, Requirement
 from domain.quorum_tree import Tree
 from domain.refusals import Code, Refusal
@@ -24,6 +25,9 @@ from domain.world import Action, World
 CREATOR_ROLES = frozenset({"ops_admin", "finance_ops", "pay_admin"})
 """One of these is needed to create an action as a person."""
 
+REMEDIER_ROLES = frozenset({"ops_admin"})
+"""One of these is needed to have an alert remedied as a person, from the ops console."""
+
 _FEWEST_FOR_INTERNAL = 2
 """How many people it takes at least to have the engine act on its own: a policy for everything must not open that too."""
 
@@ -32,12 +36,20 @@ FROZEN = tuple(name for name in _NAMES[: _NAMES.index("created_at")] if name != 
 """The fields of an action that its content hash covers: what is asked for and who must agree."""
 
 
-def create(world: World, message: Message, body: CreateAction) -> Receipt | Refusal:
-    """Make the action that a message asks for, and count the votes that were parked for it."""
+def create(
+    world: World, message: Message, body: CreateAction, creator_roles: frozenset[str] | None = None
+) -> Receipt | Refusal:
+    """Make the action that a message asks for, and count the votes that were parked for it.
+
+    A person needs one of `creator_roles` to ask for it; without them one of `CREATOR_ROLES`, and of `REMEDIER_ROLES` to
+    have an alert remedied.
+    """
     action_id = messages.action_id(message.issuer, body.idempotency_key, message.jti)
     if (existing := world.actions.get(action_id)) is not None:
         return _again(existing, body)
-    if (refusal := _out_of_scope(message.scope, body) or _creator_refusal(world, message.scope, body)) is not None:
+    if (refusal := out_of_scope(message.scope, body.origin, body.action_type)) is not None:
+        return refusal
+    if (refusal := _creator_refusal(world, message.scope, body, creator_roles or _roles(body))) is not None:
         return refusal
     action = make(world, message.issuer, action_id, body)
     if isinstance(action, Refusal):
@@ -100,17 +112,28 @@ def body_sha256(body: CreateAction) -> bytes:
     return sha256(canonical(body.model_dump(mode="json", exclude_unset=True))).digest()
 
 
-def _out_of_scope(scope: Scope, body: CreateAction) -> Refusal | None:
-    if body.action_type == Internal.RATIFY:
+def _roles(body: CreateAction) -> frozenset[str]:
+    return REMEDIER_ROLES if body.origin == "ops_ui" and ALERT_ID in body.params else CREATOR_ROLES
+
+
+def _triggered_by(body: CreateAction) -> str | None:
+    """Who had it asked for: of what a person asks for because SIRA recommended it, that person."""
+    applies = body.origin == "ops_ui" and RECOMMENDATION_ID in body.params
+    return body.created_by if applies and body.triggered_by is None else body.triggered_by
+
+
+def out_of_scope(scope: Scope, origin: str, action_type: str) -> Refusal | None:
+    """Why a key may not ask for such an action, if so."""
+    if action_type == Internal.RATIFY:
         return Refusal(Code.OUT_OF_SCOPE, "The engine asks for a ratification itself, when somebody breaks glass.")
-    if not Scope.allows(scope.origins, body.origin):
-        return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the origin {body.origin!r}.")
-    if not scope.may_ask_for(body.action_type):
-        return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {body.action_type!r}.")
+    if not Scope.allows(scope.origins, origin):
+        return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the origin {origin!r}.")
+    if not scope.may_ask_for(action_type):
+        return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action_type!r}.")
     return None
 
 
-def _creator_refusal(world: World, scope: Scope, body: CreateAction) -> Refusal | None:
+def _creator_refusal(world: World, scope: Scope, body: CreateAction, roles: frozenset[str]) -> Refusal | None:
     """People need a role that the key may speak for; machines are bounded by their key's scope alone.
 
     The ops console speaks for people only. Elsewhere the creator is a person if the directory knows one of that name.
@@ -118,9 +141,9 @@ def _creator_refusal(world: World, scope: Scope, body: CreateAction) -> Refusal 
     held = world.directory.roles_of(body.created_by, world.now)
     if body.origin != "ops_ui" and not world.directory.has(body.created_by, world.now):
         return None
-    if any(Scope.allows(scope.roles, role) for role in held & CREATOR_ROLES):
+    if any(Scope.allows(scope.roles, role) for role in held & roles):
         return None
-    return Refusal(Code.CREATOR_NOT_ALLOWED, f"{body.created_by!r} needs one of {', '.join(sorted(CREATOR_ROLES))}.")
+    return Refusal(Code.CREATOR_NOT_ALLOWED, f"{body.created_by!r} needs one of {', '.join(sorted(roles))}.")
 
 
 def _change_refusal(world: World, body: CreateAction) -> Refusal | None:
@@ -199,7 +222,7 @@ def _action(
         "target_tenant_id": facts.get("target_tenant_id"),
         "risk_level": facts["risk_level"],
         "created_by": body.created_by,
-        "triggered_by": body.triggered_by,
+        "triggered_by": _triggered_by(body),
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
         "requirement": _requirement(

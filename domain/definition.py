@@ -9,7 +9,7 @@ from domain.quorum_tree import Name
 
 DAY_SECONDS = 86_400
 
-Kind = Literal["policy", "action_type"]
+Kind = Literal["policy", "action_type", "remediation_rule"]
 """What people can define; under one name there is one of each kind."""
 
 Seconds = Annotated[int, Field(gt=0, le=366 * DAY_SECONDS, strict=True)]

@@ -9,7 +9,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain import cancelling, creation, deadlines, executing, limits, ratifying, sync, voting
+from domain import (
+    cancelling,
+    creation,
+    deadlines,
+    executing,
+    limits,
+    ratifying,
+    recommending,
+    remedying,
+    sync,
+    voting,
+)
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.keys import Scope
 from domain.messages import (
@@ -26,7 +37,9 @@ from domain.messages import (
     SyncDirectory,
     Unopened,
 )
+from domain.proposal import RECOMMENDATION_ID, RecommendAction, RemediateAlert
 from domain.refusals import Code, Refusal
+from domain.remedying import Recommended
 from domain.world import Record, World
 
 
@@ -66,7 +79,7 @@ Attempting = AttemptStarted | AttemptRenewed | AttemptFinished | Perform | Outco
 _COUNTED = frozenset({Outcome.APPLIED, Outcome.PARKED})
 """What takes from somebody's share of an hour."""
 
-Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | Attempting
+Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | Recommended | Attempting
 
 
 def step(world: World, given: Input) -> Receipt:
@@ -84,6 +97,8 @@ def step(world: World, given: Input) -> Receipt:
             return _touch(world, given.action_id)
         case ParkingEnded():
             return _unpark(world, given)
+        case Recommended():
+            return _answer(remedying.answered(world, given), given.action_id)
         case AttemptStarted():
             return _answer(executing.start(world, given), given.action_id)
         case AttemptRenewed():
@@ -156,8 +171,14 @@ def _over_limit(world: World, message: Message) -> Refusal | None:
 
 def _dispatch(world: World, message: Message) -> Receipt | Refusal:
     match message.body:
+        case CreateAction() as body if RECOMMENDATION_ID in body.params:
+            return recommending.apply(world, message, body)
         case CreateAction() as body:
             return creation.create(world, message, body)
+        case RemediateAlert() as body:
+            return remedying.receive(world, message, body)
+        case RecommendAction() as body:
+            return recommending.receive(world, message, body)
         case CastVote(break_glass=str(reason)) as body:
             return ratifying.vote(world, message, body, reason)
         case CastVote() as body:

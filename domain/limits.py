@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.messages import CastVote, CreateAction, ExecuteAction, Message
+from domain.proposal import PROPOSER, RecommendAction
 from domain.refusals import Code, Refusal
 from domain.trail import timestamp
 
@@ -32,6 +33,7 @@ class Limits(BaseModel):
         """The limit of messages of a type that has one."""
         return {
             CreateAction.__name__: self.creates_per_hour,
+            RecommendAction.__name__: self.creates_per_hour,
             CastVote.__name__: self.votes_per_hour,
             ExecuteAction.__name__: self.executions_per_hour,
         }[message_type]
@@ -50,7 +52,9 @@ def actor_of(message: Message) -> str | None:
     match message.body:
         case CreateAction(created_by=actor) | CastVote(voter_id=actor) | ExecuteAction(executed_by=actor):
             return actor
-        case _:
+        case RecommendAction():
+            return PROPOSER
+        case _:  # alerts have the cooldown of their rule
             return None
 
 

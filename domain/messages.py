@@ -5,19 +5,15 @@ receipt is the answer to a message; one that is parked, dead or in quarantine ma
 """
 
 import json
-import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID, uuid5
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -28,10 +24,12 @@ from pydantic import (
     model_validator,
 )
 
+from domain.body import Body, Key, Moment, Text
 from domain.definition import RiskName, Seconds
 from domain.exact_json import MAX_INTEGER
 from domain.keys import Scope
 from domain.policy import Ratio
+from domain.proposal import RecommendAction, RemediateAlert, key_of
 from domain.quorum import Choice
 from domain.quorum_tree import Name, RoleName
 from domain.quorum_tree import parse as parse_quorum
@@ -55,37 +53,9 @@ def action_id(issuer: str, idempotency_key: str | None, jti: str) -> UUID:
     return uuid5(_ACTION_IDS, json.dumps([issuer, *source], ensure_ascii=False, separators=(",", ":")))
 
 
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
-
-
-def _only_iso(value: Any) -> Any:
-    if not isinstance(value, datetime) and not (isinstance(value, str) and _ISO.match(value)):
-        raise ValueError("expected a time such as 2025-11-12T10:00:00Z")
-    return value
-
-
-def _in_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("no moment of the calendar in UTC") from None
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_only_iso), AfterValidator(_in_utc)]
-"""A point in time, written as RFC 3339 does, kept in UTC."""
-Text = Annotated[str, Field(max_length=4000, strict=True)]
-Key = Annotated[str, Field(min_length=1, max_length=300, strict=True)]
-
-
 def _understood(quorum: dict[str, Any]) -> dict[str, Any]:
     parse_quorum(quorum)
     return quorum
-
-
-class Body(BaseModel):
-    """What a message says; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CreateAction(Body):
@@ -124,7 +94,7 @@ class CastVote(Body):
     cast_at: Moment | None = None
     content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     break_glass: Annotated[str, Field(min_length=1, max_length=4000, pattern=r"\S", strict=True)] | None = None
-    metadata: dict[str, JsonValue] = {}
+    metadata: dict[str, JsonValue] = Field(default={})
 
     @field_validator("break_glass")
     @classmethod
@@ -206,11 +176,24 @@ class SyncDirectory(Body):
         return self
 
 
-AnyBody = CreateAction | CastVote | ExecuteAction | CancelAction | SyncDirectory
+AnyBody = CreateAction | CastVote | ExecuteAction | CancelAction | RemediateAlert | RecommendAction | SyncDirectory
 
-BODIES: dict[str, type[AnyBody]] = {
-    body.__name__: body for body in (CreateAction, CastVote, ExecuteAction, CancelAction, SyncDirectory)
-}
+BODIES: dict[str, type[AnyBody]] = {body.__name__: body for body in get_args(AnyBody)}
+
+
+def action_of(body: AnyBody, issuer: str, jti: str) -> UUID | None:
+    """The action that a message of this issuer makes, may lead to, or concerns."""
+    match body:
+        case CreateAction(idempotency_key=key):
+            return action_id(issuer, key, jti)
+        case RemediateAlert():
+            return action_id(issuer, key_of("alert", body.alert.id), jti)
+        case RecommendAction():
+            return action_id(issuer, key_of("recommendation", body.id), jti)
+        case CastVote() | ExecuteAction() | CancelAction():
+            return body.action_id
+        case SyncDirectory():
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,14 +218,8 @@ class Message:
 
     @property
     def action_id(self) -> UUID | None:
-        """The action that this message makes or concerns."""
-        match self.body:
-            case CreateAction(idempotency_key=key):
-                return action_id(self.issuer, key, self.jti)
-            case CastVote() | ExecuteAction() | CancelAction():
-                return self.body.action_id
-            case _:
-                return None
+        """The action that this message makes, may lead to, or concerns."""
+        return None if isinstance(self.body, Refusal) else action_of(self.body, self.issuer, self.jti)
 
 
 @dataclass(frozen=True, slots=True)

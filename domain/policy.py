@@ -19,6 +19,7 @@ from domain.operators import ORDERINGS
 from domain.quorum import EscalationStep, VetoRoles, pools
 from domain.quorum_tree import People, RoleName, Tree
 from domain.refusals import Code, Refusal
+from domain.remediation import RemediationRule
 
 FIELDS = frozenset(
     {"action_type", "origin", "risk_level", "target_tenant_type", "target_tenant_id", "created_by", "params"}
@@ -183,7 +184,14 @@ DEFAULT_POLICY = Policy.model_validate(
 """In force when nothing matches; its version is 0 because nobody defined it."""
 
 
-MODELS: Mapping[Kind, type[Policy | ActionType]] = {"policy": Policy, "action_type": ActionType}
+Defined = Policy | ActionType | RemediationRule
+"""Whatever people can define."""
+
+MODELS: Mapping[Kind, type[Defined]] = {
+    "policy": Policy,
+    "action_type": ActionType,
+    "remediation_rule": RemediationRule,
+}
 """What each kind of definition must look like."""
 
 T = TypeVar("T", bound=Definition)
@@ -212,6 +220,7 @@ class Definitions:
 
     policies: tuple[Versioned[Policy], ...] = ()
     action_types: tuple[Versioned[ActionType], ...] = ()
+    remediation_rules: tuple[Versioned[RemediationRule], ...] = ()
     removals: tuple[Removal, ...] = ()
 
     @cached_property
@@ -232,11 +241,18 @@ class Definitions:
         return defined | {name: Versioned(0, item) for name, item in INTERNAL_TYPES.items()}
 
     @cached_property
+    def remediation_rules_in_force(self) -> Mapping[str, Versioned[RemediationRule]]:
+        """The newest version of each remediation rule, by the alert type that it is for; disabled ones too."""
+        return self._in_force("remediation_rule", self.remediation_rules)
+
+    @cached_property
     def pools(self) -> frozenset[People]:
         """Whose approval a new action can need, whichever policy it falls under; all of them must be known."""
         rules = [DEFAULT_POLICY.policy, *(policy.definition.policy for policy in self.policies_in_force)]
         asked = [each.terms(None, None, None) for each in rules]
-        return frozenset().union(*(pools(terms.tree, terms.escalation) for terms in asked))
+        rules_of_alerts = (rule.definition for rule in self.remediation_rules_in_force.values())
+        approvers = [People(role=rule.approver_role) for rule in rules_of_alerts if rule.require_multi_sig]
+        return frozenset(approvers).union(*(pools(terms.tree, terms.escalation) for terms in asked))
 
     def action_type(self, name: str, version: int) -> ActionType:
         """The version of an action type that an action was created with; it exists, as versions are never deleted."""
@@ -251,24 +267,32 @@ class Definitions:
         versions = [item.version for item in self._versions(kind) if item.definition.name == name]
         return max([0, *versions, self._removed(kind).get(name, 0)])
 
-    def in_force(self, kind: Kind, name: str) -> Policy | ActionType | None:
+    def in_force(self, kind: Kind, name: str) -> Defined | None:
         """What is in force under this name, enabled or not; None if nothing is."""
         newest = self.newest_version(kind, name)
         named = (item for item in self._versions(kind) if (item.definition.name, item.version) == (name, newest))
         return next((item.definition for item in named), None)
 
-    def changed(self, kind: Kind, name: str, version: int, definition: Policy | ActionType | None) -> "Definitions":
+    def changed(self, kind: Kind, name: str, version: int, definition: Defined | None) -> "Definitions":
         """These definitions with one version more; None removes what has the name."""
         match definition:
             case Policy():
                 return replace(self, policies=(*self.policies, Versioned(version, definition)))
             case ActionType():
                 return replace(self, action_types=(*self.action_types, Versioned(version, definition)))
+            case RemediationRule():
+                return replace(self, remediation_rules=(*self.remediation_rules, Versioned(version, definition)))
             case None:
                 return replace(self, removals=(*self.removals, Removal(kind, name, version)))
 
-    def _versions(self, kind: Kind) -> Sequence[Versioned[Policy] | Versioned[ActionType]]:
-        return self.policies if kind == "policy" else self.action_types
+    def _versions(self, kind: Kind) -> Sequence[Versioned[Policy] | Versioned[ActionType] | Versioned[RemediationRule]]:
+        match kind:
+            case "policy":
+                return self.policies
+            case "action_type":
+                return self.action_types
+            case "remediation_rule":
+                return self.remediation_rules
 
     def _removed(self, kind: Kind) -> dict[str, int]:
         """By name, the newest version that removes it."""

@@ -45,6 +45,9 @@ class Code(StrEnum):
     CRITERIA_TYPE_MISMATCH = "criteria_type_mismatch"
     CREATOR_NOT_ALLOWED = "creator_not_allowed"
     ALREADY_OPEN = "already_open"
+    PROPOSAL_CONFLICT = "proposal_conflict"
+    PROPOSAL_MISMATCH = "proposal_mismatch"
+    PROPOSAL_CLOSED = "proposal_closed"
 
     # Voting.
     UNKNOWN_ACTION = "unknown_action"
@@ -100,6 +103,9 @@ SENTENCES: dict[Code, str] = {
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
     Code.ALREADY_OPEN: "An action of this type is open for the same already; look at that one, which is the answer to both.",
+    Code.PROPOSAL_CONFLICT: "Another alert or recommendation of this id came first; give each its own id, and send it again as it was.",
+    Code.PROPOSAL_MISMATCH: "The action is not the one that was recommended: apply it as `ops-approval recommendations show` prints it, or ask for an action of your own.",
+    Code.PROPOSAL_CLOSED: "The alert or recommendation is answered, over, or was decided about too often.",
     Code.UNKNOWN_ACTION: "There is no action of this id.",
     Code.TOO_MANY_PARKED: "Too many votes wait for this action already; vote again once it is created.",
     Code.ACTION_CLOSED: "The action can no longer be voted on or cancelled.",

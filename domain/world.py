@@ -19,7 +19,8 @@ from domain.keys import ALGORITHM, Scope, VerificationKey
 from domain.lifecycle import Status
 from domain.limits import Limits, Use, Who
 from domain.messages import Message, Outcome, Receipt
-from domain.policy import Definitions, Policy
+from domain.policy import Defined, Definitions
+from domain.proposal import RECOMMENDATION_THRESHOLD, Proposal, ProposalId
 from domain.quorum import Choice, CountedVote, Requirement, Tally
 from domain.refusals import Code
 from domain.trail import Event, EventName
@@ -218,6 +219,7 @@ class Changes:
     events: list[Event] = field(default_factory=list)
     definitions: list[DefinitionVersion] = field(default_factory=list)
     keys: list[NewKey] = field(default_factory=list)
+    proposals: set[ProposalId] = field(default_factory=set)
     directory: "DirectoryChange | None" = None
 
 
@@ -236,6 +238,8 @@ class World:
     """The rows that a batch needs, at one moment of the database's clock (`now`), and the changes made to them.
 
     `parked_counts` says how many votes wait for actions that are not there; `compromised` are the ids of keys that were revoked as such: what they signed counts for nothing. `keys` are all that are registered, where one more is asked for. `broken` says when people broke glass, and `used` what they and machines did in the last hour, of which `limits` bound it.
+
+    `remedied_at` says by alert type when an alert last led to an action; `recommendation_threshold` how sure SIRA must be for a recommendation to lead to one by itself.
     """
 
     now: datetime
@@ -255,6 +259,10 @@ class World:
     broken: dict[str, list[datetime]] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     used: dict[Who, Use] = field(default_factory=dict)
+    proposals: dict[ProposalId, Proposal] = field(default_factory=dict)
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    remedied_at: dict[str, datetime] = field(default_factory=dict)
+    recommendation_threshold: Decimal = RECOMMENDATION_THRESHOLD
     changes: Changes = field(default_factory=Changes)
 
     def put(self, action: Action) -> Action:
@@ -295,6 +303,13 @@ class World:
         self.changes.attempts.add((attempt.action_id, attempt.number))
         return attempt
 
+    def put_proposal(self, proposal: Proposal) -> Proposal:
+        """Keep a new or changed proposal."""
+        proposal = replace(proposal, updated_at=self.now)
+        self.proposals[proposal.key] = proposal
+        self.changes.proposals.add(proposal.key)
+        return proposal
+
     def put_record(self, record: Record) -> None:
         """Keep what became of a message; the first of an identity owns it."""
         self.records[record.content_sha256] = record
@@ -307,7 +322,7 @@ class World:
         used = self.used.get(who, Use(0, self.now))
         self.used[who] = replace(used, count=used.count + 1)
 
-    def put_definition(self, version: DefinitionVersion, definition: Policy | ActionType | None) -> None:
+    def put_definition(self, version: DefinitionVersion, definition: Defined | None) -> None:
         """Put a new version in force, or with None remove what it names; what was created before keeps its own."""
         self.definitions = self.definitions.changed(version.kind, version.name, version.version, definition)
         self.changes.definitions.append(version)

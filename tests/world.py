@@ -46,12 +46,13 @@ from workers.producer import Producer, Ticket
 from workers.queue import MESSAGES, WORK, enqueue
 from workers.runtime import Runtime
 from workers.settings import Settings
+from workers.sira import Sira
 
 T = TypeVar("T")
 
 SCOPES = {
-    "alerts": Scope(types=("CreateAction", "CancelAction"), origins=("alert",), action_types=("*",)),
-    "sira": Scope(types=("CreateAction", "CancelAction"), origins=("sira",), action_types=("*",)),
+    "alerts": Scope(types=("RemediateAlert", "CreateAction", "CancelAction"), origins=("alert",), action_types=("*",)),
+    "sira": Scope(types=("RecommendAction", "CreateAction", "CancelAction"), origins=("sira",), action_types=("*",)),
     "ops-tooling": Scope(
         types=("CreateAction", "CastVote", "ExecuteAction", "CancelAction"),
         origins=("ops_ui",),
@@ -249,11 +250,13 @@ class Installation:
         return Executor(self.another_worker(), services, httpx.Client(trust_env=False))
 
     @contextmanager
-    def at_work(self, services_url: str, *, ingest: bool = True) -> Iterator["Installation"]:
+    def at_work(self, services_url: str, *, ingest: bool = True, sira: Sira | None = None) -> Iterator["Installation"]:
         """The engine as it runs in production, in threads: ingest and the actors, or the stock actors alone."""
         broker = make_broker(self.settings.servers.redis_url)
         executor = self.executor(services_url)
-        runtime = Runtime(self.pool, self.applier, executor)  # of which nothing is closed here but the client
+        runtime = Runtime(
+            self.pool, self.applier, executor, sira or Sira()
+        )  # of which nothing is closed here but the client
         Actors(broker, lambda: runtime)
         worker = dramatiq.Worker(broker, queues={WORK} if ingest else {WORK, MESSAGES}, worker_threads=2)
         drainer = Ingest(self.settings, broker)

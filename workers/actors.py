@@ -43,6 +43,7 @@ class Actors:
         dramatiq.actor(actor_name=RECEIVE, queue_name=MESSAGES, broker=broker, max_retries=None)(self.receive)
         work: tuple[Callable[..., Any], ...] = (
             self.execute,
+            self.ask_sira,
             self.sweep,
             self.escalate_expired_actions,
             self.auto_execute_approved_actions,
@@ -59,17 +60,24 @@ class Actors:
         Called with anything but one token it quarantines what it was called with, as ingest does.
         """
         applied = self._runtime().applier.apply_calls([(args, kwargs)])
-        self._ring(applied.executable)
+        self._ring(applied)
 
     def execute(self, action_id: str) -> None:
         """Make one attempt at an approved action, if it is its turn."""
         self._runtime().executor.execute(UUID(action_id))
 
+    def ask_sira(self, alert_id: str) -> None:
+        """Ask SIRA about an alert that waits for that, and decide about it by the answer."""
+        runtime = self._runtime()
+        self._ring(runtime.sira.decide(runtime.applier, alert_id))
+
     def sweep(self) -> None:
-        """Apply what time does to whatever is due, and ring for what is to be executed."""
+        """Apply what time does to whatever is due, and ring for what is to be executed or asked."""
         for applied in self._sweeps(OPEN | EXECUTABLE):
-            self._ring(applied.executable)
-        self._runtime().applier.end_parking()
+            self._ring(applied)
+        applier = self._runtime().applier
+        applier.end_parking()
+        self._ring(applier.find_waiting(limit=_PAGE))
 
     def escalate_expired_actions(self) -> dict[str, int]:
         """Escalate or expire what waits for votes past its deadline; how many of each."""
@@ -99,6 +107,6 @@ class Actors:
             if len(applied.receipts) < _PAGE or not applied.actions:
                 return
 
-    def _ring(self, executable: Collection[UUID]) -> None:
-        for action_id in executable:
-            ring(self._broker, "execute", str(action_id))
+    def _ring(self, applied: Applied) -> None:
+        for actor_name, about in applied.rings:
+            ring(self._broker, actor_name, about)

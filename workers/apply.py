@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from db import due
+from db import due, proposals
 from db.connect import Connection
 from db.keys import load_key_ring
 from db.load import Loader
@@ -25,6 +25,7 @@ from domain.executing import Perform
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt, SyncDirectory, Unopened, content_sha256
 from domain.refusals import Code, Refusal
+from domain.remedying import ASK_AGAIN_SECONDS
 from domain.world import Action
 from workers.envelope import excerpt, open_envelope
 from workers.queue import token_in, token_of
@@ -42,15 +43,29 @@ _CONFLICT_RETRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The receipts in the order of the inputs, the actions that changed, and which of them may be executed now."""
+    """The receipts in the order of the inputs, the actions that changed, and which of them may be executed now.
+
+    `waiting` are the alerts about which SIRA is to be asked.
+    """
 
     receipts: list[Receipt] = field(default_factory=list)
     actions: dict[UUID, Action] = field(default_factory=dict, repr=False)
     executable: list[UUID] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
     def then(self, later: "Applied") -> "Applied":
         """Both, one after the other."""
-        return Applied(self.receipts + later.receipts, self.actions | later.actions, self.executable + later.executable)
+        return Applied(
+            self.receipts + later.receipts,
+            self.actions | later.actions,
+            self.executable + later.executable,
+            self.waiting + later.waiting,
+        )
+
+    @property
+    def rings(self) -> list[tuple[str, str]]:
+        """What to ring for after the commit: the names of actors, each with the id that it is about."""
+        return [*(("execute", str(each)) for each in self.executable), *(("ask_sira", each) for each in self.waiting)]
 
 
 @dataclass
@@ -110,6 +125,11 @@ class Applier:
             ended = due.find_ended_parking(conn, limit)
         return self.apply(ended)
 
+    def find_waiting(self, *, limit: int = 100) -> Applied:
+        """Claim alerts about which SIRA is to be asked, because nobody has, or who did was cut off."""
+        with self.connections() as conn:
+            return Applied(waiting=proposals.claim_waiting(conn, limit, ASK_AGAIN_SECONDS))
+
     def _sweep_one_by_one(self, statuses: Collection[Status], limit: int) -> Applied:
         """One transaction for each action, so that one that cannot be touched does not stop the others."""
         with self.connections() as conn:
@@ -165,7 +185,8 @@ class Applier:
         save(conn, world)
         actions = {action_id: world.actions[action_id] for action_id in world.changes.actions}
         executable = [action.id for action in actions.values() if action.executable_at(world.now)]
-        return Applied(receipts, actions, executable)
+        changed = [world.proposals[key] for key in sorted(world.changes.proposals)]
+        return Applied(receipts, actions, executable, [each.id for each in changed if each.due_at is not None])
 
 
 def _batches(inputs: Sequence[Input]) -> Iterator[Sequence[Input]]:

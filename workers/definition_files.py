@@ -1,4 +1,4 @@
-"""Reading policies and action types from YAML (or JSON) files, and putting them in force."""
+"""Reading policies, action types and remediation rules from YAML (or JSON) files, and putting them in force."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,17 +11,19 @@ from ruamel.yaml.error import YAMLError
 
 from db.connect import Connection
 from db.definitions import put_in_force
-from domain import changing
-from domain.action_type import ActionType
+from domain import changing, policy
 from domain.changing import DefinitionError
 from domain.definition import Kind
-from domain.policy import Policy
 from workers.handlers.installed import InstalledHandler
 
-_SECTIONS: dict[str, Kind] = {"policies": "policy", "action_types": "action_type"}
+_SECTIONS: dict[str, Kind] = {
+    "policies": "policy",
+    "action_types": "action_type",
+    "remediation_rules": "remediation_rule",
+}
 
 
-Defined = tuple[Kind, Policy | ActionType]
+Defined = tuple[Kind, policy.Defined]
 """A definition and of which kind it is."""
 
 
@@ -58,7 +60,7 @@ def parse(text: str, source: str) -> list[Defined]:
     except YAMLError as error:
         raise DefinitionFileError(f"{source} is not YAML: {error}") from None
     if not isinstance(document, dict) or not document or set(document) - set(_SECTIONS):
-        raise DefinitionFileError(f"{source}: expected the lists {' and '.join(_SECTIONS)}, and nothing else")
+        raise DefinitionFileError(f"{source}: expected the lists {', '.join(_SECTIONS)}, and nothing else")
     return [
         (kind, _definition(kind, item, f"{source}: {section}[{number}]"))
         for section, kind in _SECTIONS.items()
@@ -73,7 +75,7 @@ def _list(document: dict[str, Any], section: str, source: str) -> list[Any]:
     return found
 
 
-def _definition(kind: Kind, item: Any, where: str) -> Policy | ActionType:
+def _definition(kind: Kind, item: Any, where: str) -> policy.Defined:
     try:
         return changing.read(kind, _with_schema(item, where))
     except DefinitionError as error:
@@ -100,7 +102,7 @@ def apply(conn: Connection, definitions: list[Defined], by: str) -> list[Change]
         ]
 
 
-def written(definition: Policy | ActionType) -> dict[str, Any]:
+def written(definition: policy.Defined) -> dict[str, Any]:
     """A definition as it is stored and agreed to: in full, every default with its value."""
     return definition.model_dump(mode="json")
 

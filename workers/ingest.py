@@ -45,7 +45,7 @@ class Ingest:
         self._broker = broker
         self._batch = self._size = batch
         self._failures = 0
-        self._loader = Loader(settings.audience, settings.limits)
+        self._loader = Loader(settings.audience, settings.limits, settings.recommendation_threshold)
         self._client = redis.Redis.from_url(settings.servers.redis_url)
         self._doorbell = Doorbell(self._client)
         self.stopping = threading.Event()
@@ -118,8 +118,8 @@ class Ingest:
             self._set_aside(entries[0])
             self.stopping.wait(_PAUSE_SECONDS)
             return 0
-        for action_id in applied.executable:
-            ring(self._broker, "execute", str(action_id))
+        for actor_name, about in applied.rings:
+            ring(self._broker, actor_name, about)
         self._doorbell.forget(entries)
         return len(entries)
 

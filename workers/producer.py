@@ -20,13 +20,24 @@ from domain.messages import (
     CreateAction,
     ExecuteAction,
     SyncDirectory,
-    action_id,
+    action_of,
     content_sha256,
 )
+from domain.proposal import RecommendAction, RemediateAlert
 from workers.envelope import SigningKey
 from workers.queue import Queue, enqueue
 
-__all__ = ["CancelAction", "CastVote", "CreateAction", "ExecuteAction", "Producer", "SyncDirectory", "Ticket"]
+__all__ = [
+    "CancelAction",
+    "CastVote",
+    "CreateAction",
+    "ExecuteAction",
+    "Producer",
+    "RecommendAction",
+    "RemediateAlert",
+    "SyncDirectory",
+    "Ticket",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +95,4 @@ class Producer:
         token = self._key.sign(
             body, audience=self._audience, jti=jti, issued_at=issued_at, expires_at=issued_at + lifetime_seconds
         )
-        return Ticket(jti, content_sha256(token.encode()), self._action_id(body, jti), token)
-
-    def _action_id(self, body: AnyBody, jti: str) -> UUID | None:
-        match body:
-            case CreateAction():
-                return action_id(self._key.issuer, body.idempotency_key, jti)
-            case CastVote() | ExecuteAction() | CancelAction():
-                return body.action_id
-            case SyncDirectory():
-                return None
+        return Ticket(jti, content_sha256(token.encode()), action_of(body, self._key.issuer, jti), token)

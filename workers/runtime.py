@@ -1,6 +1,6 @@
-"""What a worker process holds: its settings, its pool of connections, and what applies and executes."""
+"""What a worker process holds: its pool of connections, what applies and executes, and where SIRA is asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -10,6 +10,7 @@ from workers.apply import Applier
 from workers.execution import Executor
 from workers.handlers.signing import Signer
 from workers.settings import Settings
+from workers.sira import Sira
 
 
 @dataclass
@@ -19,16 +20,19 @@ class Runtime:
     pool: connect.Pool
     applier: Applier
     executor: Executor
+    sira: Sira = field(default_factory=Sira)
 
     @classmethod
     def open(cls, settings: Settings, *, max_connections: int = 10) -> "Runtime":
         """Start connecting; using it raises psycopg_pool.PoolTimeout while Postgres does not answer."""
         pool = connect.pool(settings.servers.database_url, "ops-approval worker", max_size=max_connections)
         pool.open()  # connects in the background: a worker may boot before its database does
-        applier = Applier(pool.connection, Loader(settings.audience, settings.limits))
+        loader = Loader(settings.audience, settings.limits, settings.recommendation_threshold)
+        applier = Applier(pool.connection, loader)
         services = {name: str(url) for name, url in settings.services.items()}
         signers = {name: Signer(secret.get_secret_value()) for name, secret in settings.service_secrets.items()}
-        return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False), signers))
+        sira = Sira(None if settings.sira_url is None else str(settings.sira_url), settings.sira_api_key)
+        return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False), signers), sira)
 
     def close(self) -> None:
         """Let go of every connection."""

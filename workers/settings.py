@@ -1,12 +1,14 @@
 """What an installation says about itself, read from the environment."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.limits import Limits
+from domain.proposal import RECOMMENDATION_THRESHOLD
+from domain.remediation import Threshold
 from workers import stack
 from workers.handlers.signing import Signer
 
@@ -14,6 +16,16 @@ from workers.handlers.signing import Signer
 def _a_secret(value: SecretStr) -> SecretStr:
     Signer(value.get_secret_value())
     return value
+
+
+def _unless_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _without_login(url: HttpUrl | None) -> HttpUrl | None:
+    if url is not None and (url.username or url.password):
+        raise ValueError("give the key as SIRA_API_KEY; addresses appear in logs")
+    return url
 
 
 class Settings(BaseSettings):
@@ -26,7 +38,9 @@ class Settings(BaseSettings):
     address this installation. `OPS_APPROVAL_LIMITS` is a JSON object of how much one person or machine may do in an hour (see
     `domain.limits.Limits`). `OPS_APPROVAL_INGEST=false` leaves the queue `messages` to the stock actor.
     `OPS_APPROVAL_ESCALATE_EVERY_SECONDS` and `OPS_APPROVAL_AUTO_EXECUTE_EVERY_SECONDS` are the periods of the two periodic
-    actors, beside the sweep that acts within a second anyway.
+    actors, beside the sweep that acts within a second anyway. `SIRA_URL` and `SIRA_API_KEY` say where SIRA is asked about
+    alerts that come without a recommendation; `OPS_APPROVAL_RECOMMENDATION_THRESHOLD` how sure it must be, from 0 to 1, for
+    a recommendation to lead to an action by itself.
     """
 
     model_config = SettingsConfigDict(env_prefix="OPS_APPROVAL_", extra="ignore", hide_input_in_errors=True)
@@ -42,6 +56,14 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     escalate_every_seconds: Annotated[int, Field(ge=1)] = 600
     auto_execute_every_seconds: Annotated[int, Field(ge=1)] = 120
+    sira_url: Annotated[
+        HttpUrl | None,
+        BeforeValidator(_unless_empty),
+        AfterValidator(_without_login),
+        Field(validation_alias="SIRA_URL"),
+    ] = None
+    sira_api_key: Annotated[SecretStr | None, Field(validation_alias="SIRA_API_KEY")] = None
+    recommendation_threshold: Threshold = RECOMMENDATION_THRESHOLD
 
     @property
     def broker(self) -> str:

@@ -30,8 +30,8 @@ STOP_SECONDS = 40
 """How long a process may take to stop before it is killed."""
 
 SCOPES = {
-    "alerts": Scope(types=("CreateAction", "CancelAction"), origins=("alert",), action_types=("*",)),
-    "sira": Scope(types=("CreateAction", "CancelAction"), origins=("sira",), action_types=("*",)),
+    "alerts": Scope(types=("RemediateAlert", "CreateAction", "CancelAction"), origins=("alert",), action_types=("*",)),
+    "sira": Scope(types=("RecommendAction", "CreateAction", "CancelAction"), origins=("sira",), action_types=("*",)),
     "ops-tooling": Scope(
         types=("CreateAction", "CastVote", "ExecuteAction", "CancelAction"),
         origins=("ops_ui",),

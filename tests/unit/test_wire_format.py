@@ -12,6 +12,7 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from db.keys import KeyRing
+from domain.body import Body
 from domain.exact_json import MAX_BYTES, MAX_INTEGER, parse_json
 from domain.keys import Scope, VerificationKey
 from domain.messages import (
@@ -19,7 +20,6 @@ from domain.messages import (
     CLOCK_TOLERANCE_SECONDS,
     LIFETIME_SECONDS,
     MAX_SNAPSHOT_BYTES,
-    Body,
     Message,
     Outcome,
     action_id,

@@ -44,7 +44,7 @@ def test_each_actor_is_on_its_queue() -> None:
     broker = StubBroker()
     Actors(broker, lambda: pytest.fail("nothing was sent"))
     queues = {name: actor.queue_name for name, actor in broker.actors.items()}
-    assert queues == {"receive": MESSAGES} | dict.fromkeys(["execute", "sweep", *PERIODIC], WORK)
+    assert queues == {"receive": MESSAGES} | dict.fromkeys(["execute", "ask_sira", "sweep", *PERIODIC], WORK)
 
 
 @pytest.mark.parametrize("ingest", [True, False], ids=["ingest", "stock"])

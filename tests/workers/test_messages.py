@@ -101,7 +101,8 @@ def test_forgeries_are_quarantined_once_however_often_they_come(installation: In
 
 
 def test_who_may_not_vote_is_told_why(installation: Installation) -> None:
-    asked = top_up(origin="ops_ui", created_by="finance-user-1", triggered_by="finance-user-2")
+    params = {"agent_id": "agent-123", "adjustment": "top_up", "amount": 5}
+    asked = top_up(origin="ops_ui", created_by="finance-user-1", triggered_by="finance-user-2", params=params)
     create = installation.producer("ops-tooling").send(asked)
     producer = installation.producer("ops-tooling")
     body = {"action_id": create.action_id, "voter_id": "finance-user-3", "vote": "approve"}

@@ -25,6 +25,7 @@ from workers.cli import (
     linting,
     messages,
     policies,
+    proposals,
     reading,
     sending,
     up,
@@ -52,6 +53,8 @@ reading.actions.command("why-not")(answers.why_not)
 app.add_typer(reading.actions, name="actions")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
+app.add_typer(proposals.alerts, name="alerts")
+app.add_typer(proposals.recommendations, name="recommendations")
 app.add_typer(messages.messages, name="messages")
 policies.policies.command("backtest")(backtesting.backtest_policies)
 policies.policies.command("lint")(linting.lint_policies)

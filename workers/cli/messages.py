@@ -144,7 +144,9 @@ def drop(
     kept: dict[int, str] = {}
     with open_reader(data) as conn:
         chosen = _chosen(conn, ids, states, code)
-        applier = Applier(lambda: nullcontext(conn), Loader(settings_for(data).audience))
+        settings = settings_for(data)
+        loader = Loader(settings.audience, settings.limits, settings.recommendation_threshold)
+        applier = Applier(lambda: nullcontext(conn), loader)
         for page in _pages(chosen):
             receipts = applier.apply([Drop(row["content_sha256"], me(), why) for row in page]).receipts
             answers = zip(page, receipts, strict=True)

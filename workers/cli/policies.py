@@ -21,15 +21,17 @@ from workers.definition_files import Defined
 
 policies = typer.Typer(help="Who must agree to what, and which actions there are.", no_args_is_help=True)
 
-OfKind = Annotated[Kind, typer.Option("--kind", help="What it is: a policy or an action type.")]
+OfKind = Annotated[Kind, typer.Option("--kind", help="What it is: a policy, an action type or a remediation rule.")]
 DefinedName = Annotated[
-    str, typer.Argument(metavar="NAME", help="The name of a policy; of an action type with --kind.")
+    str, typer.Argument(metavar="NAME", help="The name of a policy; of something else with --kind.")
 ]
 
 
 @policies.command("apply")
 def apply_policies(
-    file: Annotated[Path, typer.Argument(help="YAML or JSON with the lists policies and action_types.")],
+    file: Annotated[
+        Path, typer.Argument(help="YAML or JSON with the lists policies, action_types and remediation_rules.")
+    ],
     person: By = None,
     reason: Reason = None,
     *,

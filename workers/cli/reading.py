@@ -20,6 +20,7 @@ from domain.quorum import Requirement
 from domain.trail import Event, EventName
 from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown, when
 from workers.cli.context import Data, open_reader
+from workers.cli.why import why
 from workers.invariants import trail_problems
 
 actions = typer.Typer(help="What was asked for, and what became of it.", no_args_is_help=True)
@@ -131,6 +132,8 @@ def print_action(action: dict[str, Any]) -> None:
     for name, value in facts.items():
         if value not in (None, "", "None", " UTC"):
             out.print(f"  {name:<12}", shown(value))
+    for line in why(action["params"]):
+        out.print(f"  {'sira':<12}", shown(line))
     for vote in action["votes"]:
         comment = f": {vote['comment']}" if vote["comment"] else ""
         lost = " (does not count: its key is revoked)" if vote["key_compromised"] else ""

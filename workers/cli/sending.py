@@ -40,7 +40,7 @@ _ENDED = frozenset(Status) - {Status.APPROVED, Status.EXECUTING}
 B = TypeVar("B", bound=BaseModel)
 
 
-def _body(model: type[B], fields: dict[str, Any]) -> B:
+def body_of(model: type[B], fields: dict[str, Any]) -> B:
     """A message body from options; who writes something else is told which field and why."""
     try:
         return model.model_validate({name: value for name, value in fields.items() if value is not None})
@@ -57,6 +57,15 @@ def _json_object(text: str, option: str, max_bytes: int = MAX_BYTES) -> dict[str
     if not isinstance(value, dict):
         fail(f"{option}: expected one JSON object.")
     return value
+
+
+def json_in(file: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """The JSON object in a file; who names one without is told why."""
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read: {error}.")
+    return _json_object(text, str(file), max_bytes)
 
 
 def create(
@@ -91,7 +100,7 @@ def create(
         "risk_level": risk_level,
         "auto_execute": auto_execute,
     }
-    body = _body(CreateAction, fields)
+    body = body_of(CreateAction, fields)
     producer = open_producer(data, key, _ISSUERS.get(origin, "ops-tooling"))
     send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
 
@@ -140,7 +149,7 @@ def vote(
         "break_glass": break_glass,
         "content_hash": _reviewed(data, action_id, voter, choice) if review else content_hash,
     }
-    body = _body(CastVote, fields)
+    body = body_of(CastVote, fields)
     send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
 
 
@@ -164,7 +173,7 @@ def execute(
     data: Data = None,
 ) -> None:
     """Have an approved action executed now."""
-    body = _body(ExecuteAction, {"action_id": action_id, "executed_by": executor})
+    body = body_of(ExecuteAction, {"action_id": action_id, "executed_by": executor})
     producer = open_producer(data, key, "ops-tooling")
     if not wait:
         send(producer, body, data, wait=False, as_json=as_json, timeout_seconds=timeout_seconds)
@@ -190,7 +199,7 @@ def cancel(
     data: Data = None,
 ) -> None:
     """Take an action back before its execution has started."""
-    body = _body(CancelAction, {"action_id": action_id, "cancelled_by": person, "reason": reason})
+    body = body_of(CancelAction, {"action_id": action_id, "cancelled_by": person, "reason": reason})
     producer = open_producer(data, key, "ops-tooling")
     send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
 
@@ -246,10 +255,6 @@ def sync(
     data: Data = None,
 ) -> None:
     """Send the whole directory as it is now; who is not in it any more loses every role."""
-    try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file} cannot be read: {error}.")
-    body = _body(SyncDirectory, _json_object(text, str(file), MAX_SNAPSHOT_BYTES))
+    body = body_of(SyncDirectory, json_in(file, MAX_SNAPSHOT_BYTES))
     producer = open_producer(data, key, "directory")
     send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, TypeVar
 
-from domain.outcome import Outcome
+T = TypeVar("T")
 
 
 class CutError(Exception):
@@ -24,13 +24,13 @@ class Wire:
         self._socket: socket.socket | None = None
         self._lock = Lock()
 
-    def within(self, seconds: float, exchange: Callable[[], Outcome]) -> Outcome | None:
+    def within(self, seconds: float, exchange: Callable[[], T]) -> T | None:
         """What `exchange`, which must not raise, comes to; None if it takes longer, and then its connection is cut.
 
         httpx bounds each read, not the exchange: a service that trickles bytes would hold us for hours. So the exchange has
         a thread of its own, and this one waits for it no longer than it may.
         """
-        answer: Future[Outcome] = Future()
+        answer: Future[T] = Future()
         Thread(target=lambda: answer.set_result(exchange()), daemon=True).start()
         try:
             return answer.result(timeout=seconds)

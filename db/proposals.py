@@ -1,0 +1,159 @@
+"""Alerts and recommendations: what a batch needs of them, and those that wait for SIRA."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from db import rows
+from db.connect import Connection
+from db.keys import read_scope
+from domain.engine import Input
+from domain.messages import CreateAction, Message
+from domain.proposal import ALERT_ID, RECOMMENDATION_ID, ProposalId, RecommendAction, RemediateAlert, named
+from domain.remedying import Recommended
+from domain.world import World
+
+
+def lock_names(inputs: Iterable[Input]) -> set[str]:
+    """The locks of the alerts, the recommendations and the remediation rules that these concern."""
+    names = set()
+    for given in inputs:
+        match given:
+            case Message(body=RemediateAlert(alert=alert)):
+                names |= {f"alert {alert.id}", f"remediation {alert.alert_type}"}
+            case Recommended():
+                names |= {f"alert {given.alert_id}", f"remediation {given.alert_type}", f"action {given.action_id}"}
+            case Message(body=RecommendAction() as body):
+                names.add(f"recommendation {body.id}")
+            case Message(body=CreateAction(params=params)):
+                followed = {"alert": named(params, ALERT_ID), "recommendation": named(params, RECOMMENDATION_ID)}
+                names |= {f"{kind} {name}" for kind, name in followed.items() if name is not None}
+    return names
+
+
+def load(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
+    """The proposals that the inputs concern, and what deciding about them takes; after the locks are held."""
+    wanted = sorted(_wanted(inputs))
+    if not wanted:
+        return
+    _load_rows(conn, world, wanted, inputs)
+    if types := {found for given in inputs if (found := _alert_type(given)) is not None}:
+        _load_answers(conn, world, [name for kind, name in wanted if kind == "alert"], types)
+
+
+def _wanted(inputs: Iterable[Input]) -> set[ProposalId]:
+    found: set[ProposalId] = set()
+    for given in inputs:
+        match given:
+            case Message(body=RemediateAlert(alert=alert)):
+                found.add(("alert", alert.id))
+            case Recommended():
+                found.add(("alert", given.alert_id))
+            case Message(body=RecommendAction() as body):
+                found.add(("recommendation", body.id))
+            case Message(body=CreateAction(params=params)) if (name := named(params, RECOMMENDATION_ID)) is not None:
+                found.add(("recommendation", name))
+    return found
+
+
+def _alert_type(given: Input) -> str | None:
+    match given:
+        case Message(body=RemediateAlert(alert=alert)):
+            return alert.alert_type
+        case Recommended():
+            return given.alert_type
+        case _:
+            return None
+
+
+def _load_rows(conn: Connection, world: World, wanted: list[ProposalId], inputs: Sequence[Input]) -> None:
+    """These proposals, and of what is recommended for a tenant the newest; with the scopes of keys that still count."""
+    new = [item.body for item in inputs if isinstance(item, Message) and isinstance(item.body, RecommendAction)]
+    found = conn.execute(
+        """
+        with wanted as (
+            select p.* from proposals p join unnest(%(kinds)s::text[], %(ids)s::text[]) as named(kind, id) using (kind, id)
+        ), concerned as (
+            select type, tenant_type, tenant_id from wanted where kind = 'recommendation'
+            union select * from unnest(%(types)s::text[], %(tenant_types)s::text[], %(tenants)s::text[])
+        ), found as (
+            select * from wanted
+            union
+            select newest.* from concerned c cross join lateral (
+                select p.* from proposals p
+                 where p.kind = 'recommendation'
+                   and (p.type, p.tenant_type, p.tenant_id) = (c.type, c.tenant_type, c.tenant_id)
+                 order by p.created_at desc limit 1) newest
+        )
+        select f.*, k.scope, k.revoked_at from found f join keys k using (kid)
+        """,
+        {
+            "kinds": [kind for kind, _ in wanted],
+            "ids": [name for _, name in wanted],
+            "types": [body.recommendation_type for body in new],
+            "tenant_types": [body.tenant_type for body in new],
+            "tenants": [body.tenant_id for body in new],
+        },
+    ).fetchall()
+    for row in found:
+        proposal = rows.proposal(row)
+        world.proposals[proposal.key] = proposal
+        if row["revoked_at"] is None:
+            world.scopes[proposal.kid] = read_scope(row["scope"])
+
+
+def _load_answers(conn: Connection, world: World, alerts: list[str], types: set[str]) -> None:
+    """The actions for these alerts, to be looked at and not to be changed, and when an alert of these types last led to one."""
+    statement = """
+        select * from actions
+         where length(params ->> 'alert_id') <= 300 and params ->> 'alert_id' = any(%s) and not id = any(%s)
+    """
+    for row in conn.execute(statement, [alerts, list(world.actions)]).fetchall():
+        world.actions[row["id"]] = rows.action(row)
+    found = conn.execute(
+        """
+        select wanted.type, last.answered_at
+          from unnest(%s::text[]) as wanted(type) cross join lateral (
+               select p.answered_at from proposals p
+                where p.kind = 'alert' and p.answered_at is not null and p.type = wanted.type
+                order by p.answered_at desc limit 1) last
+        """,
+        [sorted(types)],
+    ).fetchall()
+    world.remedied_at = {row["type"]: row["answered_at"] for row in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An alert about which SIRA is to be asked."""
+
+    issuer: str
+    alert_type: str
+    alert: dict[str, Any]
+
+
+def get_waiting(conn: Connection, alert_id: str) -> Waiting | None:
+    """The alert, if it waits for what SIRA says."""
+    row = conn.execute(
+        """
+        select issuer, type, content -> 'alert' as alert from proposals
+         where kind = 'alert' and id = %s and due_at is not null
+        """,
+        [alert_id],
+    ).fetchone()
+    return None if row is None else Waiting(row["issuer"], row["type"], row["alert"])
+
+
+def claim_waiting(conn: Connection, limit: int, seconds: int) -> list[str]:
+    """The alerts about which SIRA is to be asked by now; they are due again after so many seconds, as asking may be cut off."""
+    found = conn.execute(
+        """
+        with due as (
+            select kind, id from proposals where due_at <= clock_timestamp() order by due_at limit %s for update skip locked
+        )
+        update proposals p set due_at = clock_timestamp() + make_interval(secs => %s)
+          from due where (p.kind, p.id) = (due.kind, due.id) returning p.id
+        """,
+        [limit, seconds],
+    ).fetchall()
+    return [row["id"] for row in found]

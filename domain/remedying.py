@@ -1,0 +1,258 @@
+"""Remedying alerts: by the remediation rule of their type, an action where SIRA recommends that and is sure enough.
+
+Whatever is decided about an alert is kept with it. A rule's cooldown begins with the action and in the same step, so that of
+two alerts at once one leads to an action.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from domain import creation, messages
+from domain.keys import Scope
+from domain.lifecycle import FINAL, Status
+from domain.messages import CreateAction, Message, Outcome, Receipt
+from domain.policy import Definitions
+from domain.proposal import (
+    ALERT_ID,
+    MOST_DECISIONS,
+    PROPOSER,
+    SIRA,
+    SYSTEM,
+    Proposal,
+    Recommendation,
+    RemediateAlert,
+    key_of,
+    named,
+    written,
+)
+from domain.refusals import Code, Refusal
+from domain.remediation import RemediationRule
+from domain.trail import timestamp
+from domain.world import Action, World
+
+ORIGIN = "alert"
+
+ASK_AGAIN_SECONDS = 10
+"""How long after SIRA was to be asked it is asked again, if no answer came: longer than asking takes."""
+
+_WITHOUT_EFFECT = (FINAL - {Status.EXECUTED}) | {Status.FAILED}
+
+Details = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """What SIRA recommends about an alert that waits for it; or what stands in for that, and why it does (`fallback`)."""
+
+    alert_id: str
+    alert_type: str
+    tenant_type: str
+    tenant_id: str
+    issuer: str
+    recommendation: Recommendation
+    fallback: str | None = None
+
+    @property
+    def action_id(self) -> UUID:
+        """The action that it may lead to."""
+        return messages.action_id(self.issuer, key_of("alert", self.alert_id), "")
+
+
+def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | Refusal:
+    """Decide about an alert, or have SIRA asked first; one for which no action was created is decided about again."""
+    rule = _rule(world, body.alert.alert_type)
+    if (refusal := _out_of_scope(message.scope, rule)) is not None:
+        return refusal
+    proposal = _proposal(world, message, body)
+    if (known := world.proposals.get(proposal.key)) is not None:
+        if (answer := _again(known, proposal, body)) is not None:
+            return answer
+        proposal = replace(known, kid=message.kid, content=proposal.content)
+    if (obstacle := _obstacle(world, proposal, rule)) is not None:
+        return _skip(world, proposal, obstacle)
+    if body.recommendation is None:
+        world.put_proposal(replace(proposal, due_at=world.now + timedelta(seconds=ASK_AGAIN_SECONDS)))
+        return Receipt(Outcome.APPLIED, "SIRA is asked what to do about the alert; its decisions will tell.")
+    return _weigh(world, _suggested(world, proposal, body.recommendation), rule, body.recommendation)
+
+
+def answered(world: World, given: Recommended) -> Receipt | Refusal:
+    """Decide about an alert by what SIRA says, if it still waits for that and its sender may still ask for it."""
+    proposal = world.proposals.get(("alert", given.alert_id))
+    if proposal is None or proposal.due_at is None:
+        return Refusal(Code.NOT_DUE)
+    if (given.issuer, given.alert_type, given.tenant_type, given.tenant_id) != (proposal.issuer, *proposal.concerns):
+        return Refusal(Code.NOT_DUE)
+    proposal = _suggested(world, proposal, given.recommendation, given.fallback)
+    rule, scope = _rule(world, proposal.type), world.scopes.get(proposal.kid)
+    refusal = Refusal(Code.KEY_NOT_VALID) if scope is None else _out_of_scope(scope, rule)
+    if refusal is not None:
+        return _fail(world, proposal, refusal)
+    if (obstacle := _obstacle(world, proposal, rule)) is not None:
+        return _skip(world, proposal, obstacle)
+    return _weigh(world, proposal, rule, given.recommendation)
+
+
+def _rule(world: World, alert_type: str) -> RemediationRule | None:
+    versioned = world.definitions.remediation_rules_in_force.get(alert_type)
+    return None if versioned is None else versioned.definition
+
+
+def _out_of_scope(scope: Scope, rule: RemediationRule | None) -> Refusal | None:
+    """Who sends alerts needs the scope to create the actions that they lead to."""
+    if rule is not None:
+        return creation.out_of_scope(scope, ORIGIN, rule.auto_action.action_type)
+    if not Scope.allows(scope.origins, ORIGIN):
+        return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the origin {ORIGIN!r}.")
+    return None
+
+
+def _proposal(world: World, message: Message, body: RemediateAlert) -> Proposal:
+    alert = body.alert
+    return Proposal(
+        kind="alert",
+        id=alert.id,
+        issuer=message.issuer,
+        kid=message.kid,
+        type=alert.alert_type,
+        tenant_type=alert.tenant_type,
+        tenant_id=alert.tenant_id,
+        content=written(body),
+        created_at=world.now,
+        updated_at=world.now,
+    )
+
+
+def _again(known: Proposal, proposal: Proposal, body: RemediateAlert) -> Receipt | Refusal | None:
+    """The answer to an alert that is known, unless it is to be decided about again."""
+    if (known.issuer, known.concerns) != (proposal.issuer, proposal.concerns):
+        return Refusal(Code.PROPOSAL_CONFLICT)
+    if known.action_id is not None:
+        told = f"Action {known.action_id} answers this alert."
+        return Receipt(Outcome.DUPLICATE, told, action_id=known.action_id)
+    if known.due_at is not None and body.recommendation is None:
+        return Receipt(Outcome.DUPLICATE, "SIRA is being asked what to do about this alert.")
+    if len(known.decisions) >= MOST_DECISIONS:
+        return Refusal(
+            Code.PROPOSAL_CLOSED, f"{len(known.decisions)} decisions about it are kept; give the next its own id."
+        )
+    return None
+
+
+def _obstacle(world: World, proposal: Proposal, rule: RemediationRule | None) -> Details | None:
+    """Why nothing is done about an alert, whatever SIRA says; None if that is to be heard."""
+    if rule is None:
+        return {"reason": "no_rule"}
+    if not rule.enabled:
+        return {"reason": "disabled"}
+    if (action := _answering(world, proposal)) is not None:
+        return {"reason": "already_answered", "ops_action_id": str(action.id)}
+    last = world.remedied_at.get(proposal.type)
+    if last is not None and world.now < (until := last + timedelta(seconds=rule.cooldown_seconds)):
+        return {"reason": "cooldown", "until": timestamp(until)}
+    return None
+
+
+def _answering(world: World, proposal: Proposal) -> Action | None:
+    """An action for this alert that somebody else asked for, and that may have its effect or has had it."""
+    taken = messages.action_id(proposal.issuer, key_of("alert", proposal.id), "")
+    for action in world.actions.values():
+        names_it = named(action.params, ALERT_ID) == proposal.id and action.status not in _WITHOUT_EFFECT
+        if names_it or action.id == taken:
+            return action
+    return None
+
+
+def _suggested(world: World, proposal: Proposal, said: Recommendation, fallback: str | None = None) -> Proposal:
+    details = written(said) | ({} if fallback is None else {"fallback": fallback})
+    return proposal.decided(world.now, SIRA, "suggest", details)
+
+
+_SKIPPED = {
+    "no_rule": "no remediation rule is in force for its type",
+    "disabled": "the remediation rule for its type is disabled",
+    "already_answered": "action {ops_action_id} answers it already",
+    "cooldown": "an alert of its type led to an action not long ago; the next may at {until}",
+    "low_confidence": "SIRA is sure to {confidence}, and {auto_threshold} is asked for",
+    "different_action": "SIRA recommends {action}, and the rule has {auto_action}",
+}
+
+
+def _skip(world: World, proposal: Proposal, details: Details) -> Receipt:
+    world.put_proposal(proposal.decided(world.now, SYSTEM, "skip", details))
+    answering = details.get("ops_action_id")
+    why = _SKIPPED[details["reason"]].format_map(details)
+    return Receipt(
+        Outcome.APPLIED, f"Nothing is done: {why}.", action_id=None if answering is None else UUID(answering)
+    )
+
+
+def _fail(world: World, proposal: Proposal, refusal: Refusal) -> Refusal:
+    details = {"code": refusal.code.value, "error": refusal.sentence}
+    world.put_proposal(proposal.decided(world.now, SYSTEM, "error", details))
+    return refusal
+
+
+def _weigh(world: World, proposal: Proposal, rule: RemediationRule | None, said: Recommendation) -> Receipt | Refusal:
+    """Create the rule's action if that is what SIRA recommends, and as sure as the rule asks."""
+    assert rule is not None  # noqa: S101 - else there was an obstacle
+    if Decimal(str(said.confidence)) < rule.auto_threshold:
+        threshold = str(rule.auto_threshold)
+        low = {"reason": "low_confidence", "confidence": said.confidence, "auto_threshold": threshold}
+        return _skip(world, proposal, low)
+    if said.action not in (None, rule.auto_action.action_type):
+        different = {"reason": "different_action", "action": said.action, "auto_action": rule.auto_action.action_type}
+        return _skip(world, proposal, different)
+    body = _body(world, proposal, rule, said)
+    action_id = messages.action_id(proposal.issuer, body.idempotency_key, "")
+    action = creation.make(world, proposal.issuer, action_id, body)
+    if isinstance(action, Refusal):
+        return _fail(world, proposal, action)
+    world.remedied_at[proposal.type] = world.now
+    details = {"ops_action_id": str(action_id), "sira_rec": written(said), "notify_channels": [*rule.notify_channels]}
+    proposal = proposal.decided(world.now, SYSTEM, "create_ops_action", details)
+    if action.requirement.tree is not None:
+        needed = {
+            "ops_action_id": str(action_id),
+            "policy": action.policy_name,
+            "required_quorum": action.required_quorum,
+        }
+        proposal = proposal.decided(world.now, SYSTEM, "require_approval", needed)
+    world.put_proposal(proposal.answered(action_id, world.now))
+    return Receipt(Outcome.APPLIED, f"Action {action_id} is created for the alert.", action_id=action_id)
+
+
+def params_for(
+    definitions: Definitions, rule: RemediationRule, tenant_type: str, tenant_id: str, said: Recommendation
+) -> dict[str, Any]:
+    """What the action of a rule does to the tenant of an alert: what SIRA recommends, but for what the rule says itself."""
+    action_type = definitions.action_types_in_force.get(rule.auto_action.action_type)
+    target = None if action_type is None else action_type.definition.target
+    params = said.params | rule.auto_action.params
+    if target is not None and target.tenant_type == tenant_type:
+        params.setdefault(target.param, tenant_id)  # another one named there is a target_mismatch
+    return params
+
+
+def _body(world: World, proposal: Proposal, rule: RemediationRule, said: Recommendation) -> CreateAction:
+    """The action that answers an alert: the rule's, for the alert's tenant, with what SIRA said."""
+    params = params_for(world.definitions, rule, proposal.tenant_type, proposal.tenant_id, said)
+    params |= {ALERT_ID: proposal.id, "sira_confidence": said.confidence}
+    if said.explanation is not None:
+        params["sira_explanation"] = said.explanation
+    asked: dict[str, Any] = {
+        "idempotency_key": key_of("alert", proposal.id),
+        "origin": ORIGIN,
+        "action_type": rule.auto_action.action_type,
+        "params": params,
+        "target_tenant_type": proposal.tenant_type,
+        "target_tenant_id": proposal.tenant_id,
+        "auto_execute": not rule.require_multi_sig,
+        "created_by": PROPOSER,
+    }
+    if rule.wished_quorum is not None:
+        asked["required_quorum"] = rule.wished_quorum
+    return CreateAction.model_validate(asked)

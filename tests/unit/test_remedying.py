@@ -1,0 +1,323 @@
+"""Alerts in memory: which become an action, which are skipped and why, and what the action says."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.definition import Kind
+from domain.engine import step
+from domain.keys import Scope
+from domain.messages import Receipt
+from domain.policy import MODELS
+from domain.proposal import MOST_DECISIONS, Proposal, Recommendation
+from domain.remediation import RemediationRule
+from domain.remedying import Recommended
+from tests.unit.in_memory import TYPE, InMemory, answer, body_of
+
+RULE: dict[str, Any] = {"name": "float_low", "auto_action": {"action_type": "TOP_UP"}}
+ALERT: dict[str, Any] = {
+    "id": "a-1",
+    "alert_type": "float_low",
+    "tenant_type": "agent",
+    "tenant_id": "agent-1",
+    "severity": "critical",
+    "metric": {"metric": "float_available", "value": 5, "threshold": 10},
+}
+SURE: dict[str, Any] = {"action": "TOP_UP", "confidence": 0.95, "params": {"amount": 5}, "explanation": {"model": "m"}}
+SENDER = Scope(types=("RemediateAlert",), origins=("alert",), action_types=("TOP_UP",))
+
+
+class Alerts(InMemory):
+    """Where there is a remediation rule, and somebody who sends alerts."""
+
+    def __init__(self, **rule: Any) -> None:
+        super().__init__()
+        self.define("remediation_rule", RULE | rule)
+
+    def define(self, kind: Kind, body: dict[str, Any]) -> None:
+        found, name = self.world.definitions, body["name"]
+        version = found.newest_version(kind, name) + 1
+        self.world.definitions = found.changed(kind, name, version, MODELS[kind].model_validate(body))
+
+    def alert(self, alert_id: str = "a-1", said: dict[str, Any] | None = SURE, **changes: Any) -> Receipt:
+        envelope = {name: changes.pop(name) for name in ("issuer", "scope", "jti") if name in changes}
+        content: dict[str, Any] = {"alert": ALERT | {"id": alert_id} | changes}
+        if said is not None:
+            content["recommendation"] = said
+        return self.tell(body_of("RemediateAlert", content), **({"scope": SENDER, "issuer": "alerts"} | envelope))
+
+    def asked(self, alert_id: str = "a-1") -> Proposal:
+        """An alert that waits for SIRA."""
+        assert self.alert(alert_id, None).outcome == "applied"
+        self.world.scopes["tooling-1"] = SENDER
+        return self.proposal(alert_id)
+
+    def say(self, said: dict[str, Any], alert_id: str = "a-1", fallback: str | None = None) -> Receipt:
+        recommendation = Recommendation.model_validate(said)
+        given = Recommended(
+            alert_id, "float_low", ALERT["tenant_type"], ALERT["tenant_id"], "alerts", recommendation, fallback
+        )
+        return step(self.world, given)
+
+    def proposal(self, alert_id: str = "a-1") -> Proposal:
+        return self.world.proposals["alert", alert_id]
+
+    def decisions(self, alert_id: str = "a-1") -> list[str]:
+        """What was decided, each with its reason if it has one."""
+        told = ((row["action"], row["details"].get("reason")) for row in self.proposal(alert_id).decisions)
+        return [f"{action} {reason}" if reason else action for action, reason in told]
+
+
+def made(receipt: Receipt) -> UUID:
+    """The action that a message led to."""
+    assert receipt.action_id is not None, receipt
+    return receipt.action_id
+
+
+@pytest.fixture
+def alerts() -> Alerts:
+    return Alerts()
+
+
+CREATED = ["suggest", "create_ops_action", "require_approval"]
+
+
+def test_an_alert_with_a_sure_recommendation_becomes_the_rules_action(alerts: Alerts) -> None:
+    receipt = alerts.alert()
+    assert receipt.outcome == "applied"
+    assert receipt.action_id == alerts.proposal().action_id
+    assert alerts.decisions() == CREATED
+    assert receipt.action_id is not None
+    action = alerts.action(receipt.action_id)
+    assert (action.idempotency_key, action.origin, action.created_by) == (
+        "alert-a-1-remediation",
+        "alert",
+        "sira-system",
+    )
+    assert (action.target_tenant_type, action.target_tenant_id) == ("agent", "agent-1")
+    assert action.params == {
+        "agent_id": "agent-1",
+        "amount": 5,
+        "alert_id": "a-1",
+        "sira_confidence": 0.95,
+        "sira_explanation": {"model": "m"},
+    }
+
+
+def test_params_of_the_rule_go_before_those_that_are_recommended() -> None:
+    alerts = Alerts(auto_action={"action_type": "TOP_UP", "params": {"amount": 1, "alert_id": "another"}})
+    action = alerts.action(made(alerts.alert()))
+    assert (action.params["amount"], action.params["alert_id"]) == (1, "a-1")
+
+
+@pytest.mark.parametrize("multi_sig", [True, False])
+def test_multi_sig_asks_for_approvers_beside_the_policys_and_executes_nothing_by_itself(*, multi_sig: bool) -> None:
+    alerts = Alerts(require_multi_sig=multi_sig, required_approvals=3, approver_role="cfo")
+    action = alerts.action(made(alerts.alert()))
+    policys = {"type": "role", "value": {"role": "finance_ops", "min_votes": 2}}
+    wished = {"type": "role", "value": {"role": "cfo", "min_votes": 3}}
+    both = {"type": "all_of", "value": {"of": [policys, wished]}}
+    assert action.required_quorum == (both if multi_sig else policys)
+    assert action.auto_execute is not multi_sig
+
+
+@pytest.mark.parametrize(
+    ("rule", "alert", "said", "reason"),
+    [
+        ({}, {"alert_type": "dlq_growth"}, SURE, "no_rule"),
+        ({"enabled": False}, {}, SURE, "disabled"),
+        ({}, {}, SURE | {"confidence": 0.8999}, "low_confidence"),
+        ({"auto_threshold": "0.951"}, {}, SURE, "low_confidence"),
+        ({}, {}, SURE | {"action": "manual_review"}, "different_action"),
+    ],
+)
+def test_what_is_not_to_be_answered_is_skipped_with_its_reason(
+    rule: dict[str, Any], alert: dict[str, Any], said: dict[str, Any], reason: str
+) -> None:
+    alerts = Alerts(**rule)
+    receipt = alerts.alert(said=said, **alert)
+    assert (receipt.outcome, receipt.action_id) == ("applied", None)
+    assert alerts.decisions()[-1] == f"skip {reason}"
+    assert alerts.world.actions == {}
+
+
+@pytest.mark.parametrize(("threshold", "confidence"), [("0.90", 0.9), ("1", 1), ("0", 0), ("0.3", 0.3)])
+def test_thresholds_are_exact_and_zero_is_zero(threshold: str, confidence: float) -> None:
+    assert Alerts(auto_threshold=threshold).alert(said=SURE | {"confidence": confidence}).action_id is not None
+
+
+def test_a_cooldown_begins_with_the_action_for_whomever_and_ends_on_time(alerts: Alerts) -> None:
+    assert alerts.alert().action_id is not None
+    alerts.wait(599)
+    assert alerts.alert("a-2", tenant_id="agent-2").action_id is None
+    assert alerts.alert("a-3", None).action_id is None  # nobody need be asked
+    assert [alerts.decisions(each) for each in ("a-2", "a-3")] == [["skip cooldown"], ["skip cooldown"]]
+    alerts.wait(1)
+    assert alerts.alert("a-2", tenant_id="agent-2").action_id is not None
+    assert alerts.decisions("a-2") == ["skip cooldown", *CREATED]
+
+
+def test_a_cooldown_of_zero_is_none() -> None:
+    alerts = Alerts(cooldown_seconds=0)
+    assert None not in [alerts.alert(f"a-{number}").action_id for number in range(3)]
+
+
+def test_what_was_skipped_begins_no_cooldown(alerts: Alerts) -> None:
+    alerts.alert("a-1", SURE | {"confidence": 0.1})
+    assert alerts.alert("a-2").action_id is not None
+
+
+def test_without_a_recommendation_it_waits_and_one_answer_counts(alerts: Alerts) -> None:
+    assert alerts.asked().due_at is not None
+    assert answer(alerts.alert(said=None)) == "duplicate"
+    assert alerts.decisions() == []
+    created = alerts.say(SURE)
+    assert created.action_id == alerts.proposal().action_id is not None
+    assert alerts.proposal().due_at is None
+    assert alerts.decisions() == CREATED
+    assert answer(alerts.say(SURE)) == "not_due"
+    assert alerts.decisions() == CREATED
+
+
+def test_what_stands_in_for_sira_creates_nothing_and_says_why(alerts: Alerts) -> None:
+    alerts.asked()
+    alerts.say({"action": "manual_review", "confidence": 0.5}, fallback="SIRA answered HTTP 500.")
+    assert alerts.decisions() == ["suggest", "skip low_confidence"]
+    details = alerts.proposal().decisions[0]["details"]
+    assert details == {"action": "manual_review", "confidence": 0.5, "fallback": "SIRA answered HTTP 500."}
+
+
+def test_manual_review_is_followed_by_no_rule_however_low_its_threshold() -> None:
+    alerts = Alerts(auto_threshold=0)
+    alerts.asked()
+    alerts.say({"action": "manual_review", "confidence": 0.5}, fallback="nobody was asked")
+    assert alerts.decisions() == ["suggest", "skip different_action"]
+
+
+def test_the_cooldown_is_looked_at_again_when_sira_has_answered(alerts: Alerts) -> None:
+    alerts.asked("a-1")
+    alerts.asked("a-2")
+    assert alerts.say(SURE, "a-1").action_id is not None
+    assert alerts.say(SURE, "a-2").action_id is None
+    assert alerts.decisions("a-2") == ["suggest", "skip cooldown"]
+
+
+def test_a_recommendation_that_comes_while_sira_is_asked_counts_at_once(alerts: Alerts) -> None:
+    alerts.asked()
+    assert alerts.alert().action_id is not None
+    assert answer(alerts.say(SURE)) == "not_due"
+
+
+def test_an_alert_whose_senders_key_counts_no_more_is_not_answered(alerts: Alerts) -> None:
+    alerts.asked()
+    alerts.world.scopes.clear()
+    assert answer(alerts.say(SURE)) == "key_not_valid"
+    assert alerts.decisions() == ["suggest", "error"]
+    assert alerts.world.actions == {}
+
+
+def test_a_rule_that_changed_while_sira_was_asked_does_not_widen_a_senders_scope(alerts: Alerts) -> None:
+    alerts.asked()
+    alerts.define("action_type", TYPE.model_dump(mode="json") | {"name": "OTHER"})
+    alerts.define("remediation_rule", RULE | {"auto_action": {"action_type": "OTHER"}})
+    assert answer(alerts.say(SURE | {"action": "OTHER"})) == "out_of_scope"
+    assert alerts.world.actions == {}
+
+
+@pytest.mark.parametrize(
+    "scope", [{"types": ()}, {"origins": ("sira",)}, {"action_types": ("OTHER",)}, {"action_types": ()}]
+)
+def test_a_sender_needs_the_scope_for_what_its_alert_leads_to(alerts: Alerts, scope: dict[str, Any]) -> None:
+    assert answer(alerts.alert(scope=SENDER.model_copy(update=scope))) == "out_of_scope"
+    assert alerts.world.proposals == {}
+
+
+def test_a_creation_that_is_refused_leaves_its_decision_and_nothing_else(alerts: Alerts) -> None:
+    wrong = SURE | {"params": {"agent_id": "agent-2"}}  # another agent than the alert's
+    receipt = alerts.alert(said=wrong)
+    assert answer(receipt) == "target_mismatch"
+    assert alerts.decisions() == ["suggest", "error"]
+    assert alerts.proposal().decisions[-1]["details"]["code"] == "target_mismatch"
+    assert (alerts.world.actions, alerts.world.changes.events, alerts.world.remedied_at) == ({}, [], {})
+    assert alerts.alert().action_id is not None
+
+
+@pytest.mark.parametrize("other", [{"tenant_id": "agent-9"}, {"issuer": "others"}, {"tenant_type": "merchant"}])
+def test_an_id_is_one_alerts(alerts: Alerts, other: dict[str, Any]) -> None:
+    alerts.alert(said=SURE | {"confidence": 0.1})
+    before = alerts.proposal()
+    assert answer(alerts.alert(**other)) == "proposal_conflict"
+    assert alerts.proposal() == before
+
+
+def test_an_alert_that_is_answered_is_a_duplicate_whatever_it_says(alerts: Alerts) -> None:
+    first = alerts.alert()
+    again = alerts.alert(severity="info", said=None)
+    assert (again.outcome, again.action_id) == ("duplicate", first.action_id)
+    assert alerts.decisions() == CREATED
+
+
+def test_what_somebody_else_does_about_an_alert_answers_it_too(alerts: Alerts) -> None:
+    by_hand = alerts.created({"params": {"agent_id": "agent-1", "alert_id": "a-1"}})
+    receipt = alerts.alert()
+    assert (receipt.outcome, receipt.action_id) == ("applied", by_hand)
+    assert alerts.decisions() == ["skip already_answered"]
+    for person in ("f1", "f2"):
+        alerts.vote(by_hand, person, "reject")
+    assert alerts.status(by_hand) == "rejected"
+    assert alerts.alert().action_id not in (None, by_hand)
+
+
+@pytest.mark.parametrize(
+    ("person", "expected"), [("admin", "applied"), ("f1", "creator_not_allowed"), ("pay", "creator_not_allowed")]
+)
+def test_remedying_by_hand_takes_an_ops_admin(alerts: Alerts, person: str, expected: str) -> None:
+    params = {"agent_id": "agent-1", "alert_id": "a-1"}
+    assert answer(alerts.create({"origin": "ops_ui", "created_by": person, "params": params})) == expected
+    assert answer(alerts.create({"origin": "ops_ui", "created_by": person, "idempotency_key": "other"})) == "applied"
+
+
+def test_one_alert_is_not_decided_about_for_ever() -> None:
+    alerts = Alerts(enabled=False)
+    assert {answer(alerts.alert()) for _ in range(MOST_DECISIONS)} == {"applied"}
+    assert answer(alerts.alert()) == "proposal_closed"
+
+
+def test_votes_that_came_before_the_action_count(alerts: Alerts) -> None:
+    action_id = alerts.message(body_of("RemediateAlert", {"alert": ALERT}), issuer="alerts").action_id
+    assert action_id is not None
+    vote = alerts.message(body_of("CastVote", {"action_id": action_id, "voter_id": "f1", "vote": "approve"}))
+    assert step(alerts.world, vote).outcome == "parked"
+    alerts.world.parked[action_id] = [vote]
+    assert alerts.alert().action_id == action_id
+    assert alerts.action(action_id).votes_approve == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"required_approvals": 0},
+        {"cooldown_seconds": -1},
+        {"auto_threshold": 1.01},
+        {"auto_threshold": -0.1},
+        {"auto_threshold": True},
+        {"auto_threshold": "NaN"},
+        {"auto_threshold": None},
+        {"approver_role": "*"},
+        {"auto_action": {"action_type": "CHANGE_DEFINITION"}},
+        {"auto_action": {"action_type": "TOP_UP", "params": {"amount": 2**60}}},
+        {"auto_treshold": 0.5},
+    ],
+)
+def test_a_rule_that_is_not_wholly_understood_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        RemediationRule.model_validate(RULE | wrong)
+
+
+def test_a_rule_has_the_defaults_of_the_system_that_it_replaces() -> None:
+    rule = RemediationRule.model_validate(RULE)
+    assert (rule.auto_threshold, rule.cooldown_seconds, rule.required_approvals) == (Decimal("0.90"), 600, 2)
+    assert (rule.enabled, rule.require_multi_sig, rule.approver_role) == (True, False, "ops_admin")
+    assert RemediationRule.model_validate(rule.model_dump(mode="json")) == rule
