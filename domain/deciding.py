@@ -145,7 +145,16 @@ def heard(world: World, action: Action) -> frozenset[str]:
 
 
 def _counted(world: World, action: Action) -> list[CountedVote]:
-    return [cast.counted for cast in world.votes.get(action.id, {}).values() if cast.kid not in world.compromised]
+    votes = [cast for cast in world.votes.get(action.id, {}).values() if cast.kid not in world.compromised]
+    return [
+        replace(cast.counted, breaks_glass=cast.counted.breaks_glass and _is_trusted(world, cast)) for cast in votes
+    ]
+
+
+def _is_trusted(world: World, cast: Vote) -> bool:
+    """Whether no ratification was refused to the voter since: a role granted anew is for what they say from then on."""
+    refused_at = world.directory.refused_at.get(cast.person_id)
+    return refused_at is None or cast.recorded_at > refused_at
 
 
 def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]:
@@ -183,7 +192,7 @@ def _acted_for(world: World, action: Action, cast: Vote) -> dict[str, list[str]]
 
 def _may_break_glass(world: World, action: Action, cast: Vote) -> bool:
     electorate = action.live_requirement.electorate(world.directory, world.now)
-    return electorate.may_break_glass(cast.person_id, frozenset(cast.roles))
+    return _is_trusted(world, cast) and electorate.may_break_glass(cast.person_id, frozenset(cast.roles))
 
 
 def standing(votes: Iterable[Vote]) -> list[Vote]:
