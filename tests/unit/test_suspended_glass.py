@@ -1,6 +1,9 @@
 """Who was refused a ratification breaks no glass, and what they approved alone before stays an ordinary vote."""
 
+from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from domain import deciding
 from tests.unit.in_memory import InMemory, answer
@@ -46,3 +49,17 @@ def test_an_approval_alone_that_was_not_ratified_is_recorded_as_one_that_no_long
     (reopened,) = [event for event in engine.world.changes.events if event.event == "reopened"]
     assert [vote["may_break_glass"] for vote in reopened.data["votes"]] == [False]
     assert deciding.decide_from_record(engine.action(action), reopened, (), set()).verdict == "pending"
+
+
+@pytest.mark.parametrize("days", [[None, 30, 60, None], [30, 31, 32]])
+def test_a_role_that_only_ends_later_is_not_granted_anew(days: list[int | None]) -> None:
+    engine = engine_with()
+    start = engine.world.now
+    ends: list[dict[str, Any]] = [{"ends_at": day and (start + timedelta(days=day)).isoformat()} for day in days]
+    synced(engine, 1, **ends[0])
+    action = created(engine)
+    broken(engine, action)
+    refused(engine, action)
+    for number, grant in enumerate(ends[1:], 2):
+        synced(engine, number, **grant)
+        assert broken(engine, created(engine, f"after {number}")) == "break_glass_not_allowed"
