@@ -152,9 +152,7 @@ def _requirement(world: World, rules: Rules, terms: Terms, action_type: str, exc
 def _not_easier(world: World, tree: Tree | None, steps: tuple[EscalationStep, ...]) -> tuple[EscalationStep, ...]:
     """Steps that ask for no fewer people than the tree does: who shortens a deadline must not make it easier by that."""
     fewest = 0 if tree is None else quorum_tree.fewest(tree, world.directory, world.now)
-    return tuple(
-        step.model_copy(update={"min_votes": None}) if (step.min_votes or fewest) < fewest else step for step in steps
-    )
+    return tuple(step.model_copy(update={"min_votes": None}) if step.is_easier(fewest) else step for step in steps)
 
 
 def _kept_out(rules: Rules, body: CreateAction, target: str | None, caused_by: Action | None) -> set[str]:

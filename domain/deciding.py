@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain import breaking, quorum
+from domain import breaking, quorum, quorum_tree
 from domain.directory import Directory, Grant
 from domain.internal_types import Internal
 from domain.lifecycle import Status
@@ -39,13 +39,26 @@ def decide(world: World, action: Action, since: datetime | None = None) -> Actio
 
 
 def _out_of_reach(world: World, action: Action, decision: Decision, since: datetime) -> Action:
-    """Nobody waits for what cannot come: the next step begins at once. With none left it is told, and the deadline decides."""
+    """Nobody waits for what cannot come: the next step begins at once. Where none may, it is told, and the deadline decides."""
     missing = list(decision.out_of_reach)
-    if action.steps_reached < len(action.requirement.escalation):
+    if _may_begin_early(world, action):
         return decide(world, escalate(world, action, since, OUT_OF_REACH, missing=missing), since)
     if action.unreachable:
         return action
     return world.note(action, EventName.UNREACHABLE, ENGINE, {"missing": missing}, unreachable=True)
+
+
+def _may_begin_early(world: World, action: Action) -> bool:
+    """Whether there are steps to come, and all of them ask for as many people as the tree does.
+
+    Fewer are asked only of who has waited: else whoever rejects, or asks for an action in a way that nobody can approve,
+    would have few people decide at once.
+    """
+    tree, ahead = action.requirement.tree, action.requirement.escalation[action.steps_reached :]
+    if tree is None or not ahead:
+        return False
+    fewest = quorum_tree.fewest(tree, world.directory, world.now)
+    return not any(step.is_easier(fewest) for step in ahead)
 
 
 def end(world: World, action: Action, name: EventName, data: dict[str, Any], **changes: Any) -> Action:
