@@ -1,13 +1,15 @@
 """What the engine carries out itself takes two people, whatever a policy or an action type says."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from domain.action_type import Inverse
 from domain.policy import Definitions, Policy, Versioned
 from domain.world import Action
-from tests.unit.in_memory import HOUR, RULES, directory
-from tests.unit.test_engine_internal import ADMINS, UNKNOWN, Company
+from tests.unit.in_memory import HOUR, RULES, TYPE, directory
+from tests.unit.test_engine_internal import ADMINS, KNOWN, UNKNOWN, Company
 
 CFO_ALONE = {"role": "cfo", "min_votes": 1, "timeout_seconds": HOUR}
 
@@ -47,3 +49,21 @@ def test_nor_does_one_decide_alone_by_it() -> None:
 def test_a_step_that_asks_for_two_or_more_stays_as_it_is(min_votes: int | None) -> None:
     _, asked = asked_under(CFO_ALONE | {"min_votes": min_votes})
     assert [step.min_votes for step in asked.requirement.escalation] == [min_votes]
+
+
+@pytest.mark.parametrize("internal", ["CHANGE_DEFINITION", "ENROL_KEY", "REGISTER_KEY", "RETRY", "ROLL_BACK", "RATIFY"])
+def test_nothing_is_undone_by_what_a_key_must_be_named_for(internal: str) -> None:
+    company = Company()
+    of_type: dict[str, dict[str, Any]] = {
+        "CHANGE_DEFINITION": {"kind": "policy", "name": "P", "replaces": 1, "definition": None},
+        "ENROL_KEY": {"kid": "k", "person_id": "f1", "public_key": "A" * 43},
+        "REGISTER_KEY": {"kid": "k", "issuer": "i", "public_key": "A" * 43, "scope": {}},
+    }
+    params = of_type.get(internal, {"action_id": str(UUID(int=1))})
+    inverse = Inverse(action_type=internal, params=params | {"reason": "x"})
+    kind = TYPE.model_copy(update={"inverse": inverse})
+    company.world.definitions = Definitions(company.world.definitions.policies, (Versioned(1, kind),))
+    undone = company.do("ROLL_BACK", company.ended(*KNOWN))
+    assert company.status(undone) == "failed"
+    assert f"Nothing is undone by {internal}" in (company.action(undone).error or "")
+    assert {item.action_type for item in company.world.actions.values()} == {"TOP_UP", "ROLL_BACK"}
