@@ -153,20 +153,18 @@ def _change_refusal(world: World, body: CreateAction) -> Refusal | None:
 
 
 def lets_one_alone(world: World, chosen: policy.Policy) -> bool:
-    """Whether one person could agree to it alone, or nobody need."""
-    rules = chosen.policy
-    if rules.tree is None:
-        return True
-    fewest = quorum_tree.fewest(rules.tree, world.directory, world.now)
-    return min([fewest, *(step.min_votes or fewest for step in rules.escalation)]) < _FEWEST_FOR_INTERNAL
+    """Whether one person could fill its quorum alone, or nobody need."""
+    tree = chosen.policy.tree
+    return tree is None or quorum_tree.fewest(tree, world.directory, world.now) < _FEWEST_FOR_INTERNAL
 
 
 def _requirement(world: World, rules: Rules, terms: Terms, action_type: str, excluded: set[str]) -> Requirement:
     tree = quorum_tree.freeze(terms.tree, world.directory, world.now)
+    steps = _not_easier(world, tree, terms.escalation) if terms.brought_forward else terms.escalation
     return Requirement(
         tree=tree,
         required_ratio=terms.required_ratio,
-        escalation=_not_easier(world, tree, terms.escalation) if terms.brought_forward else terms.escalation,
+        escalation=_not_alone(steps) if action_type in INTERNAL_TYPES else steps,
         veto_roles=rules.veto_roles,
         excluded=tuple(sorted(excluded)),
         require_content_hash=rules.require_content_hash,
@@ -178,9 +176,13 @@ def _requirement(world: World, rules: Rules, terms: Terms, action_type: str, exc
 def _not_easier(world: World, tree: Tree | None, steps: tuple[EscalationStep, ...]) -> tuple[EscalationStep, ...]:
     """Steps that ask for no fewer people than the tree does: who shortens a deadline must not make it easier by that."""
     fewest = 0 if tree is None else quorum_tree.fewest(tree, world.directory, world.now)
-    return tuple(
-        step.model_copy(update={"min_votes": None}) if (step.min_votes or fewest) < fewest else step for step in steps
-    )
+    return tuple(step.model_copy(update={"min_votes": None}) if step.is_easier(fewest) else step for step in steps)
+
+
+def _not_alone(steps: tuple[EscalationStep, ...]) -> tuple[EscalationStep, ...]:
+    """Steps by which nobody agrees alone, whatever the policy says."""
+    more = {"min_votes": _FEWEST_FOR_INTERNAL}
+    return tuple(step.model_copy(update=more) if step.is_easier(_FEWEST_FOR_INTERNAL) else step for step in steps)
 
 
 def _kept_out(rules: Rules, body: CreateAction, target: str | None, caused_by: Action | None) -> set[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain import breaking, quorum
+from domain import breaking, quorum, quorum_tree
 from domain.directory import Directory, Grant
 from domain.internal_types import Internal
 from domain.lifecycle import Status
@@ -39,13 +39,26 @@ def decide(world: World, action: Action, since: datetime | None = None) -> Actio
 
 
 def _out_of_reach(world: World, action: Action, decision: Decision, since: datetime) -> Action:
-    """Nobody waits for what cannot come: the next step begins at once. With none left it is told, and the deadline decides."""
+    """Nobody waits for what cannot come: the next step begins at once. Where none may, it is told, and the deadline decides."""
     missing = list(decision.out_of_reach)
-    if action.steps_reached < len(action.requirement.escalation):
+    if _may_begin_early(world, action):
         return decide(world, escalate(world, action, since, OUT_OF_REACH, missing=missing), since)
     if action.unreachable:
         return action
     return world.note(action, EventName.UNREACHABLE, ENGINE, {"missing": missing}, unreachable=True)
+
+
+def _may_begin_early(world: World, action: Action) -> bool:
+    """Whether there are steps to come, and all of them ask for as many people as the tree does.
+
+    Fewer are asked only of who has waited: else whoever rejects, or asks for an action in a way that nobody can approve,
+    would have few people decide at once.
+    """
+    tree, ahead = action.requirement.tree, action.requirement.escalation[action.steps_reached :]
+    if tree is None or not ahead:
+        return False
+    fewest = quorum_tree.fewest(tree, world.directory, world.now)
+    return not any(step.is_easier(fewest) for step in ahead)
 
 
 def end(world: World, action: Action, name: EventName, data: dict[str, Any], **changes: Any) -> Action:
@@ -145,7 +158,16 @@ def heard(world: World, action: Action) -> frozenset[str]:
 
 
 def _counted(world: World, action: Action) -> list[CountedVote]:
-    return [cast.counted for cast in world.votes.get(action.id, {}).values() if cast.kid not in world.compromised]
+    votes = [cast for cast in world.votes.get(action.id, {}).values() if cast.kid not in world.compromised]
+    return [
+        replace(cast.counted, breaks_glass=cast.counted.breaks_glass and _is_trusted(world, cast)) for cast in votes
+    ]
+
+
+def _is_trusted(world: World, cast: Vote) -> bool:
+    """Whether no ratification was refused to the voter since: a role granted anew is for what they say from then on."""
+    refused_at = world.directory.refused_at.get(cast.person_id)
+    return refused_at is None or cast.recorded_at > refused_at
 
 
 def _decided(world: World, action: Action, decision: Decision) -> dict[str, Any]:
@@ -183,7 +205,7 @@ def _acted_for(world: World, action: Action, cast: Vote) -> dict[str, list[str]]
 
 def _may_break_glass(world: World, action: Action, cast: Vote) -> bool:
     electorate = action.live_requirement.electorate(world.directory, world.now)
-    return electorate.may_break_glass(cast.person_id, frozenset(cast.roles))
+    return _is_trusted(world, cast) and electorate.may_break_glass(cast.person_id, frozenset(cast.roles))
 
 
 def standing(votes: Iterable[Vote]) -> list[Vote]:

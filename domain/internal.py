@@ -79,8 +79,8 @@ def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
     inverse = world.action_type_of(subject).inverse
     if inverse is None:
         return Rejected(f"Action type {subject.action_type} names no inverse.")
-    if inverse.action_type == Internal.RATIFY:
-        return Rejected("Only breaking glass asks for a ratification; nothing is undone by one.")
+    if inverse.action_type in INTERNAL_TYPES:  # whose key may ask for it, and who is kept out, would not be looked at
+        return Rejected(f"Nothing is undone by {inverse.action_type}, which is the engine's own; ask for that itself.")
     if _undoes(subject, inverse):
         return Rejected(f"Action {subject.id} is such an inverse itself; the same again would not undo it.")
     for other in world.actions.values():

@@ -112,7 +112,7 @@ def _easier_steps(policy: Policy) -> Iterator[Found]:
         return  # of how many people a share of a role is depends on who holds it
     fewest = quorum_tree.fewest(rules.tree, Directory(), _NO_MOMENT)
     for step in rules.escalation:
-        if step.min_votes is not None and step.min_votes < fewest:
+        if step.is_easier(fewest):
             yield (
                 "waiting_makes_it_easier",
                 (

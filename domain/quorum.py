@@ -29,6 +29,10 @@ class EscalationStep(Frozen):
     min_votes: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
     timeout_seconds: Seconds
 
+    def is_easier(self, fewest: int) -> bool:
+        """Whether it asks for fewer people than a base tree that takes so many."""
+        return self.min_votes is not None and self.min_votes < fewest
+
     def __str__(self) -> str:
         return self.role if self.min_votes is None else f"{self.role} (votes in all: {self.min_votes})"
 

@@ -11,7 +11,8 @@ from domain.world import DirectoryChange, World
 def sync(world: World, body: SyncDirectory) -> Receipt | Refusal:
     """Replace the directory; refused if a snapshot with this or a higher number is in force, as messages may overtake.
 
-    Grants that stay as they were keep their beginning. A grant without `starts_at` begins when it is first seen.
+    Grants that stay as they were keep their beginning. A grant without `starts_at` begins when it is first seen, and goes on
+    where only its end is another.
     """
     if body.snapshot <= world.snapshot:
         return Refusal(Code.STALE_SNAPSHOT, f"In force is {world.snapshot}.")
@@ -32,15 +33,8 @@ def _grants(world: World, person: Person, known: Sequence[Grant]) -> Iterator[Gr
     for told in person.grants:
         starts_at = told.starts_at
         if starts_at is None:
-            starts_at = next(
-                (
-                    grant.starts_at
-                    for grant in known
-                    if (grant.person, grant.role, grant.acts_for, grant.ends_at)
-                    == (person.id, told.role, told.acts_for, told.ends_at)
-                    and grant.held_at(world.now)
-                ),
-                world.now,
-            )
+            held = (grant for grant in known if grant.person == person.id and grant.held_at(world.now))
+            same = (grant.starts_at for grant in held if (grant.role, grant.acts_for) == (told.role, told.acts_for))
+            starts_at = min(same, default=world.now)
         if told.ends_at is None or told.ends_at > max(starts_at, world.now):  # else it is over before it was seen
             yield Grant(person.id, told.role, starts_at, told.ends_at, told.acts_for)

@@ -122,3 +122,56 @@ def test_others_are_those_who_are_here_and_could_fill_a_seat() -> None:
     electorate = action.live_requirement.electorate(engine.world.directory, engine.world.now)
     assert action.steps_reached == 1  # two of finance_ops are left, and the cfo
     assert {person for person, _ in electorate.others({"f1"})} == {"f2", "cfo"}
+
+
+TWO = {"type": "role", "value": {"role": "finance_ops", "min_votes": 2}}
+CFO_ALONE = {"role": "cfo", "min_votes": 1, "timeout_seconds": 600}
+AS_MANY = {"role": "pay_admin", "timeout_seconds": 60}
+
+
+@pytest.mark.parametrize("steps", [[CFO_ALONE], [AS_MANY, CFO_ALONE]])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"required_quorum": {"type": "specific_users", "value": {"users": ["nobody"]}}},
+        {"created_by": "f1", "origin": "alert", "triggered_by": "f2"},
+    ],
+)
+def test_a_step_that_asks_for_fewer_is_not_had_by_asking_in_a_way_that_nobody_can_approve(
+    steps: list[dict[str, Any]], asked: dict[str, Any]
+) -> None:
+    people = {"f1": ["finance_ops", "ops_admin"], "f2": ["finance_ops"], "cfo": ["cfo"], "pay": ["pay_admin"]}
+    engine = company(people, required_quorum=TWO, escalation_role=None, escalation=steps)
+    action = engine.created(asked)
+    assert engine.events(action) == ["created", "unreachable"]
+    for person in ("cfo", "pay"):
+        assert answer(engine.vote(action, person)) == "not_eligible"
+    engine.wait(HOUR)
+    engine.sweep(action)
+    assert engine.status(action) == "escalated"
+    for _ in steps[1:]:
+        engine.wait(60)
+        engine.sweep(action)
+    engine.vote(action, "cfo")
+    assert engine.status(action) == "approved", "it is what the policy lets be decided after waiting"
+
+
+def test_who_rejects_does_not_open_a_step_that_asks_for_fewer() -> None:
+    engine = company(FINANCE | {"cfo": ["cfo"]}, escalation_role=None, escalation=[CFO_ALONE])
+    action = engine.created()
+    for person in ("f1", "f2"):
+        engine.vote(action, person, "reject")
+    assert engine.events(action)[-1] == "unreachable"
+    assert engine.action(action).steps_reached == 0
+
+
+def test_a_step_that_asks_for_as_many_begins_at_once_though_one_that_is_over_asked_for_fewer() -> None:
+    engine = company(FINANCE | {"cfo": ["cfo"]}, escalation_role=None, escalation=[CFO_ALONE, AS_MANY])
+    action = engine.created()
+    engine.wait(HOUR)
+    engine.sweep(action)
+    assert engine.action(action).steps_reached == 1
+    engine.vote(action, "cfo", "abstain")
+    for person in ("f1", "f2"):
+        engine.vote(action, person, "reject")
+    assert engine.action(action).steps_reached == 2

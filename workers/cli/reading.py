@@ -168,7 +168,7 @@ def _escalation(requirement: Requirement, action: dict[str, Any]) -> str:
 
 def _waits_for(action: dict[str, Any]) -> str | None:
     if action["unreachable"] and action["status"] in OPEN:
-        return "somebody to change their vote: no approval is in reach, even if everybody left approved (see its trail)"
+        return "its deadline, or a changed vote: no approval is in reach, even if everybody left approved (see its trail)"
     if action["status"] == Status.APPROVED and action["next_attempt_at"] is None:
         return f"`ops-approval execute` by one of {' or '.join(sorted(EXECUTOR_ROLES))}, until {when(action['due_at'])} UTC"
     return _WAYS_OUT.get(action["status"]) if action["next_attempt_at"] is None else None
