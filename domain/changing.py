@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from domain import mistakes
 from domain.action_type import ActionType
 from domain.definition import Kind
 from domain.exact_json import canonical
@@ -30,8 +31,7 @@ def read(kind: Kind, document: Any) -> Policy | ActionType:
     try:
         definition = MODELS[kind].model_validate(document)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise DefinitionError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+        raise DefinitionError(mistakes.told(error)[0]) from None
     if kind == "action_type" and definition.name in INTERNAL_TYPES:
         raise DefinitionError(f"name: {definition.name} is the engine's own action type; choose another name")
     return definition

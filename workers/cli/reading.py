@@ -19,13 +19,13 @@ from domain.lifecycle import OPEN, Status
 from domain.quorum import Requirement
 from domain.trail import Event, EventName
 from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown, when
-from workers.cli.context import Data, open_reader
+from workers.cli.context import Data, action_argument, open_reader
 from workers.invariants import trail_problems
 
 actions = typer.Typer(help="What was asked for, and what became of it.", no_args_is_help=True)
 receipts = typer.Typer(help="The engine's answers to messages.", no_args_is_help=True)
 
-ActionId = Annotated[UUID, typer.Argument(help="The action.")]
+ActionId = Annotated[UUID, action_argument("The action.")]
 _UNFINISHED = OPEN | {Status.APPROVED, Status.EXECUTING, Status.OUTCOME_UNKNOWN}
 
 
