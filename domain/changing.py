@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from domain import mistakes
 from domain.definition import Kind
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
@@ -29,8 +30,7 @@ def read(kind: Kind, document: Any) -> Defined:
     try:
         definition = MODELS[kind].model_validate(document)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise DefinitionError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+        raise DefinitionError(mistakes.told(error)[0]) from None
     if kind == "action_type" and definition.name in INTERNAL_TYPES:
         raise DefinitionError(f"name: {definition.name} is the engine's own action type; choose another name")
     return definition

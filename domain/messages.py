@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from domain import mistakes
 from domain.body import Body, Key, Moment, Text
 from domain.definition import RiskName, Seconds
 from domain.exact_json import MAX_INTEGER
@@ -274,11 +275,7 @@ def parse_body(type_name: str, body: Any) -> AnyBody | Refusal:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        problems = (
-            f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False, include_context=False)
-        )
-        return Refusal(Code.INVALID_BODY, "; ".join(list(problems)[:5]))
+        return Refusal(Code.INVALID_BODY, "; ".join(mistakes.told(error)[:5]))
 
 
 def content_sha256(data: bytes) -> bytes:

@@ -140,7 +140,7 @@ def _parse(document: Any, depth: int) -> Tree:
             children = tuple(_parse(part, depth + 1) for part in parts)
             return KOf(k=_how_many(shape, k, len(children)), children=children)
         case {"type": "role", "value": {"role": role, "min_votes": count, **extra}, **rest} if not rest and not extra:
-            return Need(count=count, people=People(role=role))
+            return Need(count=_seats(count), people=People(role=role))
         case {"type": "specific_users", "value": {"users": [*users], **extra}, **rest} if not rest and not extra:
             return Need(count=len(users), people=People(ids=tuple(users)))
         case {"type": "percentage", "value": {"percentage": share, "pool": pool, **extra}, **rest} if (
@@ -151,6 +151,12 @@ def _parse(document: Any, depth: int) -> Tree:
         "required_quorum must be a role, percentage, specific_users, all_of, any_of or k_of quorum with all its fields, "
         "or {'type': 'none'}"
     )
+
+
+def _seats(count: Any) -> int:
+    if type(count) is not int or count < 1:
+        raise ValueError("min_votes must be a whole number of at least 1")
+    return count
 
 
 def _how_many(shape: str, given: dict[Any, Any], parts: int) -> int:

@@ -94,7 +94,7 @@ SENTENCES: dict[Code, str] = {
     Code.OUT_OF_SCOPE: "The key is not allowed to send this.",
     Code.RATE_LIMITED: "So many of these were applied for this issuer and person within an hour that this one must wait.",
     Code.IDEMPOTENCY_CONFLICT: "An action with this idempotency key exists and was asked for with another body.",
-    Code.UNKNOWN_ACTION_TYPE: "No action type of this name is defined.",
+    Code.UNKNOWN_ACTION_TYPE: "No action type of this name is defined; `ops-approval types list` shows those that are.",
     Code.INVALID_PARAMS: "The params are not what this action type takes.",
     Code.TARGET_MISMATCH: "The target named in the message is not the one that its params name.",
     Code.SUBJECT_NOT_IN_STATE: "The action that this is about is not there, or not in a state in which this can be done.",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from domain import mistakes
 from domain.internal_types import Internal
 from domain.keys import LONGEST_ISSUER, PERSONAL, PERSONAL_SCOPE, Scope, conflict_of
 from domain.messages import BODIES
@@ -71,8 +72,7 @@ def _read(action_type: str, params: Mapping[str, Any]) -> _Wanted | str:
     try:
         wanted = _Wanted.model_validate(fields)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+        return mistakes.told(error)[0]
     if wanted.person_id is None and (wanted.issuer == ENGINE or wanted.issuer.startswith(PERSONAL)):
         return f"issuer: {wanted.issuer!r} is no name for an issuer: it is the engine's own, or a person's"
     if unknown := sorted(set(wanted.scope.types) - BODIES.keys()):

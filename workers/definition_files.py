@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from db.connect import Connection
 from db.definitions import put_in_force
@@ -50,7 +50,12 @@ def read(path: Path) -> list[Defined]:
     try:
         return parse(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionFileError(f"{path} cannot be read: {error}") from None
+        raise DefinitionFileError(f"{path} cannot be read: {why_unreadable(error)}") from None
+
+
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file cannot be read, without its name."""
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is not text in UTF-8"
 
 
 def parse(text: str, source: str) -> list[Defined]:
@@ -58,14 +63,27 @@ def parse(text: str, source: str) -> list[Defined]:
     try:
         document = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
-        raise DefinitionFileError(f"{source} is not YAML: {error}") from None
+        raise DefinitionFileError(f"{source} is not YAML: {_yaml_problem(error)}") from None
     if not isinstance(document, dict) or not document or set(document) - set(_SECTIONS):
-        raise DefinitionFileError(f"{source}: expected the lists {', '.join(_SECTIONS)}, and nothing else")
+        found = ""
+        if isinstance(document, dict) and document:
+            found = f", but found {', '.join(sorted(str(name) for name in set(document) - set(_SECTIONS)))}"
+        raise DefinitionFileError(
+            f"{source}: expected an object with the list {', '.join(_SECTIONS)}, or several of them{found}"
+        )
     return [
         (kind, _definition(kind, item, f"{source}: {section}[{number}]"))
         for section, kind in _SECTIONS.items()
         for number, item in enumerate(_list(document, section, source))
     ]
+
+
+def _yaml_problem(error: YAMLError) -> str:
+    """Where YAML is not understood and why, on one line."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def _list(document: dict[str, Any], section: str, source: str) -> list[Any]:

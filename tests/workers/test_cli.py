@@ -52,7 +52,12 @@ def run(*arguments: str, typed: str = "", **env: str) -> subprocess.CompletedPro
         (["create", "X", "--as", "eve", "--origin", "module!"], NOWHERE, 2, "origin"),
         (["vote", str(UUID(int=1)), "approve"], {"OPS_APPROVAL_DATA": "/nonexistent"}, 2, "--key"),
         (["vote", str(UUID(int=1)), "approve", "--review", "--json"], NOWHERE, 2, "--content-hash"),
-        (["vote", "5", "approve", "--as", "eve"], NOWHERE, 2, "UUID"),
+        (["vote", "5", "approve", "--as", "eve"], NOWHERE, 2, "actions list"),
+        (["actions", "who", "ACTION"], NOWHERE, 2, "'ACTION' is no action's id"),
+        (["create", "", "--as", "eve"], NOWHERE, 2, "action_type: it is empty."),
+        (["directory", "sync", "/nonexistent.json"], NOWHERE, 2, "cannot be read: No such file or directory."),
+        (["policies", "explain", "/nonexistent.json"], NOWHERE, 2, "cannot be read: No such file or directory."),
+        (["policies", "lint", "/etc"], NOWHERE, 2, "/etc cannot be read: Is a directory."),
         (["policies", "apply", "/nonexistent.yaml"], NOWHERE, 2, "cannot be read"),
         (["keys", "create", " ", "/tmp/x", "--type", "CastVote"], NOWHERE, 2, "printable"),  # noqa: S108 - not written
         (["keys", "create", "x", "/tmp/x", "--type", "CastVot"], NOWHERE, 2, "CastVote"),  # noqa: S108 - as above

@@ -195,3 +195,49 @@ def test_with_the_first_snapshot_the_owner_needs_approval_too(desk: Desk) -> Non
     assert "needs approval" not in desk.says("diff", str(desk.file))
     assert "--as PERSON" in desk.says("apply", str(desk.file), code=2)
     assert "--as PERSON" in desk.says("remove", "Merchant Freeze", code=2)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("policies:\n  - name: X\n   criteria: {}\n", "line 3, column 4: expected <block end>"),
+        (
+            "policy: []\n",
+            "expected an object with the list policies, action_types, remediation_rules, or several of them, but found policy",
+        ),
+        ("", "expected an object with the list policies, action_types, remediation_rules, or several of them."),
+    ],
+)
+def test_a_file_that_is_no_list_of_definitions_is_told_where_on_one_line(
+    tmp_path: Path, written: str, told: str
+) -> None:
+    file = tmp_path / "draft.yaml"
+    file.write_text(written)
+    done = CliRunner().invoke(app, ["policies", "lint", str(file)])
+    assert done.exit_code == 2
+    assert told in done.output
+    assert len(done.output.splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_not_taken_for_a_policy(desk: Desk) -> None:
+    assert "There is no file drafts.yaml" in desk.says("diff", "drafts.yaml", code=2)
+
+
+def test_the_action_types_in_force_are_listed_with_the_params_they_take(desk: Desk) -> None:
+    ended, said = desk.run("types", "list")
+    assert ended == 0
+    rows = {line.split()[0]: line for line in said.splitlines()[1:]}
+    assert "merchant_id: string, duration: any, amount?: integer" in rows["PAUSE_PAYOUT"]
+    assert rows["RETRY"].split()[1] == "0", "the engine's own has no version"
+    listed = json.loads(desk.run("types", "list", "--json")[1])
+    assert [item["name"] for item in listed] == list(rows) == sorted(rows)
+
+
+def test_an_action_type_is_shown_in_full_and_an_unknown_one_is_told_the_others(desk: Desk) -> None:
+    ended, said = desk.run("types", "show", "PAUSE_PAYOUT")
+    assert ended == 0
+    assert "max_attempts: 12" in said.splitlines()
+    assert json.loads(desk.run("types", "show", "PAUSE_PAYOUT", "--json")[1])["version"] == 1
+    ended, said = desk.run("types", "show", "PAUSE_PAYOUTS")
+    assert ended == 1
+    assert "There are ADJUST_FLOAT," in said

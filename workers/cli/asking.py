@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
+from domain import mistakes
 from workers.cli.console import fail, out
 from workers.cli.context import is_refusal, open_producer, open_reader, wait_for_receipt
 from workers.producer import Producer, Ticket
@@ -57,8 +58,7 @@ class Asking:
             with open_reader(self.data) as conn:
                 found = [ask_for(conn, producer, wish, self.person or "", self.reason) for wish in wishes]
         except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            fail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.")
+            fail(f"{mistakes.told(error)[0]}.")
         except ValueError as error:
             fail(str(error))
         producer.resend(ticket for ticket in found if not isinstance(ticket, UUID))
@@ -74,6 +74,7 @@ class Asking:
 def print_next() -> None:
     """What to do about what was asked for."""
     out.print(
-        "Next: `ops-approval actions show ACTION` says who must agree; then `ops-approval execute ACTION --as PERSON`.",
+        "Next, with the id of the action: `ops-approval actions show ACTION` says who must agree; they "
+        "`ops-approval vote ACTION approve --as PERSON`; then `ops-approval execute ACTION --as PERSON`.",
         style="dim",
     )

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import redis
 import typer
@@ -33,6 +34,21 @@ KeyFile = Annotated[
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the receipt and print it.")]
 TimeoutSeconds = Annotated[int, typer.Option(min=1, help="How long to wait at most.")]
+
+
+def action_argument(sentence: str) -> Any:
+    """An argument that takes the id of an action; who types something else is told where ids are found."""
+    return typer.Argument(metavar="ACTION", parser=_action_id, help=sentence)
+
+
+def _action_id(typed: str) -> UUID:
+    try:
+        return UUID(typed)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{shown(typed)!r} is no action's id. Type the id that `ops-approval create` printed, or one of "
+            "`ops-approval actions list --all`."
+        ) from None
 
 
 def settings_for(data: Path | None) -> Settings:
@@ -141,3 +157,5 @@ def print_receipt(receipt: dict[str, Any], *, as_json: bool) -> None:
     out.print(coloured(receipt["outcome"]), shown(f"{code} {receipt['sentence']}").strip())
     if receipt["action_id"] and not (is_refusal(receipt) and receipt["type"] == "CreateAction"):
         out.print(f"action {receipt['action_id']}", style="dim")
+    if receipt["outcome"] == "parked":
+        out.print("If that id is a mistake: `ops-approval actions list` shows the actions that there are.", style="dim")

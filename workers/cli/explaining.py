@@ -19,6 +19,7 @@ from workers import definition_changes
 from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown
 from workers.cli.context import Data, open_reader
 from workers.cli.policies import read_definitions
+from workers.definition_files import why_unreadable
 
 ActionFile = Annotated[Path, typer.Argument(help="The body of a CreateAction, as JSON.")]
 Draft = Annotated[Path | None, typer.Option("--policies", help="Definitions to try, on top of what is in force.")]
@@ -46,7 +47,9 @@ def explain(file: ActionFile, draft: Draft = None, *, as_json: AsJson = False, d
 def _read(file: Path) -> CreateAction:
     try:
         document = parse_json(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        fail(f"{file} cannot be read: {why_unreadable(error)}.")
+    except ValueError as error:
         fail(f"{file} is not the JSON of a CreateAction: {error}. See docs/wire-format.md.")
     body = parse_body(CreateAction.__name__, document)
     if isinstance(body, Refusal):

@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from db import keys as key_rows
+from domain import mistakes
 from domain.keys import LONGEST_ISSUER, PERSONAL, Scope
 from domain.messages import BODIES
 from domain.world import ENGINE
@@ -212,7 +213,7 @@ def _scope(
             roles=tuple(roles or ()),
         )
     except ValidationError as error:
-        fail(f"{error.errors(include_url=False)[0]['msg']}. Make two keys, for two issuers.")
+        fail(f"{mistakes.told(error)[0]}. Make two keys, for two issuers.")
 
 
 def _check_issuer(issuer: str, *, personal: bool = False) -> None:

@@ -11,8 +11,10 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
+from domain import mistakes
 from workers import logs
 from workers.cli import (
+    action_types,
     administration,
     answers,
     attempts,
@@ -60,6 +62,7 @@ policies.policies.command("backtest")(backtesting.backtest_policies)
 policies.policies.command("lint")(linting.lint_policies)
 policies.policies.command("explain")(explaining.explain)
 app.add_typer(policies.policies, name="policies")
+app.add_typer(action_types.types, name="types")
 app.add_typer(sending.directory, name="directory")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(administration.database, name="db")
@@ -101,5 +104,4 @@ def _run() -> None:
     except SettingsError as error:
         fail(f"{error}. OPS_APPROVAL_SERVICES is a JSON object of names and URLs.", WRONG_USE)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        fail(f"Setting {'.'.join(map(str, problem['loc']))}: {problem['msg']}.", WRONG_USE)
+        fail(f"Setting {mistakes.told(error)[0]}.", WRONG_USE)

@@ -19,7 +19,9 @@ from workers.cli.differences import Compared, compared, print_differences
 from workers.definition_changes import Difference
 from workers.definition_files import Defined
 
-policies = typer.Typer(help="Who must agree to what, and which actions there are.", no_args_is_help=True)
+policies = typer.Typer(
+    help="Who must agree to what: what is in force, what would be, and asking for changes.", no_args_is_help=True
+)
 
 OfKind = Annotated[Kind, typer.Option("--kind", help="What it is: a policy, an action type or a remediation rule.")]
 DefinedName = Annotated[
@@ -80,7 +82,8 @@ def remove_policy(
         agreement, definitions = needs_agreement(conn), load_definitions(conn)
     difference = definition_changes.removal(definitions, kind, name)
     if difference is None:
-        fail(f"There is no {_words(kind)} {shown(name)} in force. See `ops-approval policies list`.", REFUSED)
+        see = "policies" if kind == "policy" else "types"
+        fail(f"There is no {_words(kind)} {shown(name)} in force. See `ops-approval {see} list`.", REFUSED)
     if not agreement:
         with open_owner(data) as conn:
             put_in_force(conn, kind, name, None, by=me())
@@ -125,6 +128,8 @@ def diff(
             for difference in definition_changes.differences(definitions, read_definitions(Path(name)))
         ]
     else:
+        if Path(name).suffix in {".yaml", ".yml", ".json"}:
+            fail(f"There is no file {shown(name)}.")
         versions = {row["version"]: row["body"] for row in _versions(name, kind, data)} | {0: None}
         last = max(versions) if last is None else last
         first = max(0, last - 1) if first is None else first
@@ -216,7 +221,8 @@ def _versions(name: str, kind: Kind, data: Path | None) -> list[dict[str, Any]]:
     with open_reader(data) as conn:
         versions = list_versions(conn, kind, name)
     if not versions:
-        fail(f"There never was {_words(kind)} {shown(name)}. See `ops-approval policies list`.", REFUSED)
+        see = "policies" if kind == "policy" else "types"
+        fail(f"There never was {_words(kind)} {shown(name)}. See `ops-approval {see} list`.", REFUSED)
     return versions
 
 

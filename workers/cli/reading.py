@@ -19,14 +19,14 @@ from domain.lifecycle import OPEN, Status
 from domain.quorum import Requirement
 from domain.trail import Event, EventName
 from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown, when
-from workers.cli.context import Data, open_reader
+from workers.cli.context import Data, action_argument, open_reader
 from workers.cli.why import why
 from workers.invariants import trail_problems
 
 actions = typer.Typer(help="What was asked for, and what became of it.", no_args_is_help=True)
 receipts = typer.Typer(help="The engine's answers to messages.", no_args_is_help=True)
 
-ActionId = Annotated[UUID, typer.Argument(help="The action.")]
+ActionId = Annotated[UUID, action_argument("The action.")]
 _UNFINISHED = OPEN | {Status.APPROVED, Status.EXECUTING, Status.OUTCOME_UNKNOWN}
 
 
@@ -168,7 +168,9 @@ def _escalation(requirement: Requirement, action: dict[str, Any]) -> str:
 
 def _waits_for(action: dict[str, Any]) -> str | None:
     if action["unreachable"] and action["status"] in OPEN:
-        return "its deadline, or a changed vote: no approval is in reach, even if everybody left approved (see its trail)"
+        return (
+            "its deadline, or a changed vote: no approval is in reach, even if everybody left approved (see its trail)"
+        )
     if action["status"] == Status.APPROVED and action["next_attempt_at"] is None:
         return f"`ops-approval execute` by one of {' or '.join(sorted(EXECUTOR_ROLES))}, until {when(action['due_at'])} UTC"
     return _WAYS_OUT.get(action["status"]) if action["next_attempt_at"] is None else None

@@ -8,6 +8,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from db import read
+from domain import mistakes
 from domain.exact_json import MAX_BYTES, parse_json
 from domain.lifecycle import OPEN, Status
 from domain.messages import MAX_SNAPSHOT_BYTES, CancelAction, CastVote, CreateAction, ExecuteAction, SyncDirectory
@@ -19,6 +20,7 @@ from workers.cli.context import (
     KeyFile,
     TimeoutSeconds,
     Wait,
+    action_argument,
     enqueue,
     is_refusal,
     open_producer,
@@ -28,12 +30,14 @@ from workers.cli.context import (
     send,
     wait_for_receipt,
 )
+from workers.definition_files import why_unreadable
 
 directory = typer.Typer(help="The people and roles that decisions look at.", no_args_is_help=True)
 directory.command("list")(reading.list_people)
 directory.command("who")(reading.list_holders)
 
 _ISSUERS = {"alert": "alerts", "sira": "sira"}
+_EXAMPLE = """'{"merchant_id": "m-1"}'"""
 _ENDED = frozenset(Status) - {Status.APPROVED, Status.EXECUTING}
 
 
@@ -45,17 +49,16 @@ def body_of(model: type[B], fields: dict[str, Any]) -> B:
     try:
         return model.model_validate({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        fail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.")
+        fail(f"{mistakes.told(error)[0]}.")
 
 
 def _json_object(text: str, option: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     try:
         value = parse_json(text.encode(), max_bytes)
     except ValueError as error:
-        fail(f'{option}: {error}. Write one JSON object, such as \'{{"merchant_id": "m-1"}}\'.')
+        fail(f"{option}: {error}. Write one JSON object, such as {_EXAMPLE}.")
     if not isinstance(value, dict):
-        fail(f"{option}: expected one JSON object.")
+        fail(f"{option}: expected one JSON object, such as {_EXAMPLE}.")
     return value
 
 
@@ -64,7 +67,7 @@ def json_in(file: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file} cannot be read: {error}.")
+        fail(f"{file} cannot be read: {why_unreadable(error)}.")
     return _json_object(text, str(file), max_bytes)
 
 
@@ -106,7 +109,7 @@ def create(
 
 
 def vote(
-    action_id: Annotated[UUID, typer.Argument(help="The action.")],
+    action_id: Annotated[UUID, action_argument("The action.")],
     choice: Annotated[Choice, typer.Argument(help="What you say.")],
     voter: Annotated[
         str | None, typer.Option("--as", help="The person who votes; by default the one whose own key --key is.")
@@ -163,7 +166,7 @@ def _reviewed(data: Path | None, action_id: UUID, voter: str, choice: Choice) ->
 
 
 def execute(
-    action_id: Annotated[UUID, typer.Argument(help="The action; it must be approved.")],
+    action_id: Annotated[UUID, action_argument("The action; it must be approved.")],
     executor: Annotated[str, typer.Option("--as", help="The person who has it executed.")],
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome: {success, result, error}.")] = False,
@@ -188,7 +191,7 @@ def execute(
 
 
 def cancel(
-    action_id: Annotated[UUID, typer.Argument(help="The action; nothing may have been done about it yet.")],
+    action_id: Annotated[UUID, action_argument("The action; nothing may have been done about it yet.")],
     person: Annotated[str, typer.Option("--as", help="Who created it, or an ops_admin.")],
     reason: Annotated[str | None, typer.Option(help="Why; it stands in the trail.")] = None,
     *,
