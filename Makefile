@@ -1,8 +1,8 @@
 # Needs GNU make and Python 3.11 or newer; the rest goes into .venv, from the locks.
-# ARGS= passes more arguments to demo, test, test-servers, bench, faults, fuzz and lock; PYTHON= names the interpreter that .venv is made from.
+# ARGS= passes more arguments to demo, test, test-servers, bench, faults, fuzz, mutants and lock; PYTHON= names the interpreter that .venv is made from.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers check bench faults fuzz lock generate clean setup-runtime setup-dev
+.PHONY: help demo test test-servers check bench faults fuzz mutants lock generate clean setup-runtime setup-dev
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F '#' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -34,18 +34,25 @@ fuzz: setup-dev ## feed it what nobody would send, for minutes (Linux; ARGS=-max
 		.venv/bin/python -m tests.fuzz.harness $$target -max_total_time=60 -print_final_stats=1 $(ARGS) || exit 1; \
 	done
 
+mutants: setup-dev ## change domain/ in thousands of ways and see which the tests miss, for hours (ARGS="'domain.quorum*'": less)
+	@.venv/bin/python -I -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+		--require-hashes -r requirements-mutants.lock
+	@.venv/bin/mutmut run $(ARGS) && .venv/bin/mutmut results
+
 lock: setup-dev ## pin the dependencies of pyproject.toml (ARGS=--upgrade takes the newest)
 	@$(BUILD_NEEDS) | $(COMPILE) --extra embedded --extra dev -o requirements-dev.lock $(ARGS) >/dev/null
 	@# The compiler keeps the versions that it finds, so both locks pin the same.
 	@cp requirements-dev.lock requirements.lock
 	@$(BUILD_NEEDS) | $(COMPILE) --extra embedded -o requirements.lock >/dev/null
 	@$(LOCKED) --group fuzz -o requirements-fuzz.lock $(ARGS) >/dev/null
+	@# Beside what is installed already, so with the same versions of what both need.
+	@$(LOCKED) --group mutants -c requirements-dev.lock -o requirements-mutants.lock $(ARGS) >/dev/null
 
 generate: setup-dev ## write schemas and tables in docs/ and parts of schema.sql from the code
 	@.venv/bin/python -m tools.generate $(ARGS)
 
 clean: ## remove .venv, caches and build leftovers
-	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz mutants
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-runtime:

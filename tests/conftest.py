@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import redis
 import structlog
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from db import connect, schema
 from tests.installed import InstalledPostgres, InstalledRedis, versions
@@ -34,6 +34,10 @@ TEMPLATE = "template_ops_approval"
 settings.register_profile("long", max_examples=10_000, deadline=None)
 # No test is wrong because a machine is slow.
 settings.register_profile("suite", deadline=None)
+# For many runs of the same tests: make mutants.
+settings.register_profile(
+    "mutants", max_examples=30, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("suite")
 
 # Logs of failed tests are shown; the default's tracebacks with every local variable take seconds to draw.

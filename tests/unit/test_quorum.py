@@ -119,12 +119,16 @@ _ONE = _role(role="a", min_votes=1)
         _share(0.6, None),
         {"type": "percentage", "value": {"pool": ["a"]}},
         {"type": "percentage", "value": {"percentage": 0.6}},
+        {"type": "percentage", "value": {"percentage": 0.6, "pool": ["a"], "min_votes": 1}},
+        _share(0.6, ["a"]) | {"optional": True},
         _users(),
         _users(""),
         _users("a", "a"),
         _users(1),
         {"type": "specific_users", "value": {"users": "ab"}},
         {"type": "specific_users", "value": {}},
+        {"type": "specific_users", "value": {"users": ["a", "b"], "min_votes": 1}},
+        _users("a") | {"optional": True},
         *(_of(shape) for shape in ("all_of", "any_of", "k_of")),
         *({"type": shape} for shape in ("all_of", "any_of", "k_of")),
         *({"type": shape, "value": {"of": _ONE}} for shape in ("all_of", "any_of", "k_of")),
@@ -132,6 +136,7 @@ _ONE = _role(role="a", min_votes=1)
         *(_of("k_of", _ONE, _ONE, k=k) for k in (0, -1, 3, 1.0, "1", True, None)),
         _of("k_of", _ONE),
         _of("k_of", k=0),
+        _of("k_of", _ONE, k=1, optional=True),
         _of("any_of", _ONE, k=1),
         _of("any_of", _ONE, {"type": "none"}),
         _of("all_of", {"type": "none"}),
@@ -143,6 +148,21 @@ def test_nothing_zero_empty_omitted_or_unknown_is_a_quorum_nor_a_part_of_one(doc
     whole = document if within == "nothing" else _of(within, _ONE, document, **more)
     with pytest.raises(ValueError, match=r"."):
         quorum_tree.parse(whole)
+
+
+def test_a_quorum_is_nested_four_deep_and_no_deeper() -> None:
+    deepest = _of("all_of", _of("all_of", _of("all_of", _ONE)))
+    assert quorum_tree.parse(deepest) is not None
+    with pytest.raises(ValueError, match="at most 4 deep"):
+        quorum_tree.parse(_of("all_of", deepest))
+
+
+def test_a_quorum_can_be_filled_in_64_ways_and_no_more() -> None:
+    eight = [_ONE] * 8
+    assert quorum_tree.parse(_of("any_of", *[_of("any_of", *eight)] * 8)) is not None
+    for seventy in (_of("k_of", *eight, k=4), _of("any_of", _of("k_of", *eight, k=4))):
+        with pytest.raises(ValueError, match="in 70 ways"):
+            quorum_tree.parse(seventy)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 1])

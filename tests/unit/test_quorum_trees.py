@@ -174,6 +174,15 @@ def test_a_share_of_a_role_is_frozen_inside_a_tree_too() -> None:
     assert frozen == KOf(k=1, children=(half.model_copy(update={"count": 3}),))
 
 
+def test_a_share_of_a_role_grows_with_the_role_inside_a_tree_too() -> None:
+    half = Need(count=1, people=People(role="a"), share=Decimal("0.5"))
+    tree = KOf(k=1, children=(half,))
+    three = {person: ["a"] for person in PEOPLE[:3]}
+    assert quorum_tree.fewest(tree, directory(three), NOW) == 2
+    assert decide(tree, three, {"p0": "approve"})[0] == "pending"
+    assert decide(tree, three, {"p0": "approve", "p1": "approve"})[0] == "approved"
+
+
 @pytest.mark.parametrize("holders", [5, 1000, 2000])
 def test_a_frozen_requirement_can_be_read_back_however_large_the_role(holders: int) -> None:
     share = quorum_tree.parse({"type": "percentage", "value": {"percentage": 0.6, "pool": "a"}})
@@ -246,3 +255,4 @@ def test_where_nobody_need_approve_it_is_approved_at_once() -> None:
     asked = Requirement(tree=None, required_ratio=Decimal("0.6"))
     decision = quorum.decide(asked, [], directory({}), NOW)
     assert (decision.verdict, decision.reason) == ("approved", "no_approval_required")
+    assert decision.tally.quorum_satisfied is True
