@@ -275,7 +275,7 @@ def parse_body(type_name: str, body: Any) -> AnyBody | Refusal:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        return Refusal(Code.INVALID_BODY, "; ".join(mistakes.told(error)[:5]))
+        return Refusal(Code.INVALID_BODY, "; ".join(mistakes.told(error, "body")[:5]))
 
 
 def content_sha256(data: bytes) -> bytes:
