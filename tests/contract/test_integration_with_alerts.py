@@ -1,0 +1,144 @@
+"""Integration with Brique 77.1 (Alerts): auto-remediation with approval, and the manual remediation of the alert API."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from db import read
+from tests.contract.words import (
+    Read,
+    alert,
+    alert_in,
+    body,
+    create_ops_action,
+    decisions,
+    eventually,
+    execute_action,
+    vote_on_action,
+)
+from tests.world import Installation
+from workers.sandbox import Sandbox
+
+ALERT = {
+    "id": "a-7",
+    "alert_type": "fraud_score_high",
+    "tenant_type": "merchant",
+    "tenant_id": "m-1",
+    "severity": "critical",
+    "metric": {"metric": "fraud_score", "value": 0.97, "threshold": 0.8},
+}
+
+
+@pytest.fixture
+def engine(installation: Installation, sandbox: Sandbox) -> Iterator[Installation]:
+    with installation.at_work(sandbox.url) as engine:
+        yield engine
+
+
+def trigger_remediation_flow(engine: Installation, *, confidence: float, **changes: Any) -> Read:
+    said = {"action": "FREEZE_MERCHANT", "confidence": confidence, "explanation": {"model": "sira-7"}}
+    return engine.send("alerts", body("RemediateAlert", {"alert": ALERT | changes, "recommendation": said}))
+
+
+def test_an_alert_that_sira_is_sure_about_becomes_an_action_and_is_remedied_once_that_is_executed(
+    engine: Installation, sandbox: Sandbox
+) -> None:
+    action_id = trigger_remediation_flow(engine, confidence=0.95)["action_id"]
+    action = engine.action(action_id)
+    assert action["idempotency_key"] == "alert-a-7-remediation"
+    assert (action["origin"], action["action_type"], action["created_by"]) == (
+        "alert",
+        "FREEZE_MERCHANT",
+        "sira-system",
+    )
+    assert (action["target_tenant_type"], action["target_tenant_id"]) == ("merchant", "m-1")
+    assert {"merchant_id": "m-1", "alert_id": "a-7", "sira_confidence": 0.95}.items() <= action["params"].items()
+    assert action["params"]["sira_explanation"] == {"model": "sira-7"}
+    assert alert(engine, "a-7")["remedied_by_action_id"] == action_id
+    assert alert(engine, "a-7")["status"] == "open"
+    assert decisions(engine, "a-7") == ["suggest", "create_ops_action", "require_approval"]
+
+    # The rule asks for two ops_admin beside the two pay_admin of the policy "Merchant Freeze"; there is one pay_admin here.
+    assert action["auto_execute"] is False
+    assert action["required_quorum"]["type"] == "all_of"
+    for person, role in (("ops-admin-1", "ops_admin"), ("ops-admin-2", "ops_admin"), ("pay-admin-1", "pay_admin")):
+        assert vote_on_action(engine, action_id, person, [role], "approve")["outcome"] == "applied"
+    assert sandbox.effects() == []
+    assert engine.action(action_id)["status"] != "executed"
+
+
+def test_an_alert_is_remedied_when_and_only_when_its_action_was_executed(
+    engine: Installation, sandbox: Sandbox
+) -> None:
+    low = {"alert_type": "float_low", "tenant_type": "agent", "tenant_id": "agent-123"}
+    said = {"action": "ADJUST_FLOAT", "confidence": 0.95, "params": {"adjustment": "top_up", "amount": 1_000_000}}
+    sent = engine.send("alerts", body("RemediateAlert", {"alert": ALERT | low, "recommendation": said}))
+    for person in ("finance-user-1", "finance-user-2"):
+        vote_on_action(engine, sent["action_id"], person, ["finance_ops"], "approve")
+    assert alert(engine, "a-7")["status"] == "open"
+    if not engine.action(sent["action_id"])["auto_execute"]:
+        execute_action(engine, sent["action_id"], "ops-admin-1")
+    assert alert_in(engine, "a-7", "auto_remediated")["remedied_by_action_id"] == sent["action_id"]
+    assert len(sandbox.effects()) == 1
+    eventually(lambda: decisions(engine, "a-7")[-1], "execute")
+
+
+def test_an_alert_that_sira_is_not_sure_about_is_skipped_and_says_so(engine: Installation) -> None:
+    assert trigger_remediation_flow(engine, confidence=0.5)["action_id"] is None
+    (suggested, skipped) = read.get_alert_decisions(engine.owner, "a-7")
+    assert (suggested["action"], suggested["actor"]) == ("suggest", "sira")
+    assert (skipped["action"], skipped["details"]["reason"]) == ("skip", "low_confidence")
+    assert alert(engine, "a-7")["status"] == "open"
+
+
+def test_within_the_cooldown_the_next_alert_of_a_type_leads_to_nothing(engine: Installation) -> None:
+    assert trigger_remediation_flow(engine, confidence=0.95)["action_id"] is not None
+    assert trigger_remediation_flow(engine, confidence=0.95, id="a-8", tenant_id="m-2")["action_id"] is None
+    assert read.get_alert_decisions(engine.owner, "a-8")[-1]["details"]["reason"] == "cooldown"
+
+
+def test_without_a_rule_there_is_nothing_to_do(engine: Installation) -> None:
+    assert trigger_remediation_flow(engine, confidence=1, alert_type="dlq_growth")["action_id"] is None
+
+
+def test_an_ops_admin_remedies_an_alert_by_hand_and_nobody_else_does(engine: Installation) -> None:
+    trigger_remediation_flow(engine, confidence=0.5)
+    asked: dict[str, Any] = {
+        "idempotency_key": "alert-a-7-manual-remediation",
+        "origin": "ops_ui",
+        "action_type": "FREEZE_MERCHANT",
+        "params": {"merchant_id": "m-1", "reason": "fraud_score_high", "alert_id": "a-7"},
+        "target_tenant_type": "merchant",
+        "target_tenant_id": "m-1",
+    }
+    refused = create_ops_action(engine, "ops-tooling", **asked, created_by="finance-user-1")
+    assert refused["code"] == "creator_not_allowed"
+    made = create_ops_action(engine, "ops-tooling", **asked, created_by="ops-admin-1")
+    assert made["outcome"] == "applied"
+    assert alert(engine, "a-7")["remedied_by_action_id"] == made["action_id"]
+    assert decisions(engine, "a-7")[-1] == "create_ops_action"
+
+
+def test_one_incident_freezes_a_merchant_once_whoever_asks_with_whichever_key(engine: Installation) -> None:
+    first = trigger_remediation_flow(engine, confidence=0.95)["action_id"]
+    second = create_ops_action(
+        engine,
+        "ops-tooling",
+        idempotency_key="alert-a-7-manual-remediation",
+        origin="ops_ui",
+        action_type="FREEZE_MERCHANT",
+        params={"merchant_id": "m-1", "reason": "fraud", "alert_id": "a-7"},
+        created_by="ops-admin-1",
+    )
+    assert (second["code"], second["action_id"]) == ("already_open", first)
+    third = create_ops_action(
+        engine,
+        "sira",
+        idempotency_key="sira-rec-9",
+        origin="sira",
+        action_type="FREEZE_MERCHANT",
+        params={"merchant_id": "m-1", "reason": "fraud"},
+        created_by="sira-system",
+    )
+    assert (third["code"], third["action_id"]) == ("already_open", first)
