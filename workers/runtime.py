@@ -1,4 +1,4 @@
-"""What a worker process holds: its settings, its pool of connections, and what applies and executes."""
+"""What a worker process holds: its settings, its pool of connections, and what applies, executes and tells."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from db import connect
 from db.load import Loader
 from workers.apply import Applier
 from workers.execution import Executor
+from workers.relay import Relay
 from workers.settings import Settings
 
 
@@ -18,6 +19,8 @@ class Runtime:
     pool: connect.Pool
     applier: Applier
     executor: Executor
+    relay: Relay | None
+    """None in an installation without Redis."""
 
     @classmethod
     def open(cls, settings: Settings, *, max_connections: int = 10) -> "Runtime":
@@ -26,9 +29,12 @@ class Runtime:
         pool.open()  # connects in the background: a worker may boot before its database does
         applier = Applier(pool.connection, Loader(settings.audience))
         services = {name: str(url) for name, url in settings.services.items()}
-        return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False)))
+        relay = Relay(pool.connection, settings.stream) if settings.stream else None
+        return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False)), relay)
 
     def close(self) -> None:
         """Let go of every connection."""
         self.executor.client.close()
+        if self.relay is not None:
+            self.relay.close()
         self.pool.close()

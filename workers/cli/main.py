@@ -19,6 +19,7 @@ from workers.cli import (
     backtesting,
     demo,
     doctor,
+    events,
     explaining,
     invariants,
     keys,
@@ -52,6 +53,7 @@ reading.actions.command("why-not")(answers.why_not)
 app.add_typer(reading.actions, name="actions")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
+app.add_typer(events.events, name="events")
 app.add_typer(messages.messages, name="messages")
 policies.policies.command("backtest")(backtesting.backtest_policies)
 policies.policies.command("lint")(linting.lint_policies)
