@@ -654,6 +654,20 @@ where p.kind = 'recommendation';
 comment on view sira_dash_recommendations is 'Each recommendation of SIRA, where it stands, and the action that follows it.';
 
 
+-- How far each reader of the trail has come. The relay, events_out, puts events into a stream of Redis.
+create table cursors (
+    name        text primary key,
+    -- The transactions whose events are out. No event's id and no transaction's number could say it: both are drawn before the
+    -- commit, so that a lower one may come later, even of two events of one action. But whatever a snapshot sees of an
+    -- action is its trail from the beginning. Null is a reader that begins, or begins again.
+    seen        pg_snapshot,
+    -- The newest entry of the stream by then: one that ends before it has lost what was put there.
+    entry_id    text check (entry_id ~ '^[0-9]+-[0-9]+$'),
+    updated_at  timestamptz not null default clock_timestamp()
+);
+insert into cursors (name) values ('events_out');
+
+
 -- The beginning of the last period in which each periodic actor was asked for: of several schedulers the first to write it
 -- asks, the others do not.
 create table schedule (
@@ -682,11 +696,12 @@ grant insert on messages, actions, proposals, votes, attempts, events, people, g
 grant update on actions, votes, people, schedule to ops_worker;
 grant update (state, lease_until, finished_at, reason) on attempts to ops_worker;
 grant update (ends_at) on grants to ops_worker;
+grant update (seen, entry_id, updated_at) on cursors to ops_worker;
 grant update (kid, content, action_id, answered_at, due_at, decisions, updated_at) on proposals to ops_worker;
 grant update (token, issuer, jti, kid, type, issued_at, expires_at, outcome, code, sentence, action_id, excerpt, actor,
               answered_at)
     on messages to ops_worker;
 grant usage on sequence attempt_tokens to ops_worker;
-grant select on actions, votes, attempts, events, definitions, people, grants, alerts, receipts, schedule, schema_version,
+grant select on actions, votes, attempts, events, definitions, people, grants, alerts, receipts, cursors, schedule, schema_version,
                 proposals, alert_decisions, sira_dash_recommendations
     to ops_reader;

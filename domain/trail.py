@@ -131,6 +131,16 @@ def status_after(before: Status | None, event: Event) -> Status | None:
     return _STATUS_AFTER[event.event]
 
 
+def statuses(events: Iterable[Event]) -> dict[tuple[UUID, int], Status]:
+    """The status in which each event left its action, of trails from their first events on."""
+    found: dict[tuple[UUID, int], Status] = {}
+    for event in events:
+        status = status_after(found.get((event.action_id, event.seq - 1)), event)
+        assert status is not None  # noqa: S101 - the first event is `created`
+        found[event.action_id, event.seq] = status
+    return found
+
+
 def fold(events: Iterable[Event]) -> dict[str, Any]:
     """What an action's row must say, told from its events alone: status, votes by person, executor, result."""
     row: dict[str, Any] = {"status": None, "votes": {}, "executed_by": None, "result": None}

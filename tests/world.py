@@ -44,6 +44,7 @@ from workers.execution import Executor
 from workers.ingest import Ingest
 from workers.producer import Producer, Ticket
 from workers.queue import MESSAGES, WORK, enqueue
+from workers.relay import Relay
 from workers.runtime import Runtime
 from workers.settings import Settings
 from workers.sira import Sira
@@ -249,14 +250,22 @@ class Installation:
         services = dict.fromkeys(("float", "merchants", "payouts", "operations", "payments", "risk"), url)
         return Executor(self.another_worker(), services, httpx.Client(trust_env=False))
 
+    def relay(self) -> Relay:
+        """What puts events into the stream."""
+        return Relay(self.pool.connection, self.settings.redis_url)
+
+    def put_out(self) -> int:
+        """Put what happened into the stream of events; how many entries."""
+        with closing(self.relay()) as relay:
+            return relay.run()
+
     @contextmanager
     def at_work(self, services_url: str, *, ingest: bool = True, sira: Sira | None = None) -> Iterator["Installation"]:
         """The engine as it runs in production, in threads: ingest and the actors, or the stock actors alone."""
         broker = make_broker(self.settings.servers.redis_url)
         executor = self.executor(services_url)
-        runtime = Runtime(
-            self.pool, self.applier, executor, sira or Sira()
-        )  # of which nothing is closed here but the client
+        relay = self.relay()
+        runtime = Runtime(self.pool, self.applier, executor, relay, sira or Sira())  # whose pool is not closed here
         Actors(broker, lambda: runtime)
         worker = dramatiq.Worker(broker, queues={WORK} if ingest else {WORK, MESSAGES}, worker_threads=2)
         drainer = Ingest(self.settings, broker)
@@ -273,6 +282,7 @@ class Installation:
             drainer._client.close()
             worker.stop()
             broker.close()
+            relay.close()
             executor.client.close()
 
     def send(self, issuer: str, body: Any) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Actors:
             self.sweep,
             self.escalate_expired_actions,
             self.auto_execute_approved_actions,
+            self.relay_events,
         )
         for fn in work:
             declare = dramatiq.actor(
@@ -98,6 +99,11 @@ class Actors:
         counts = {"executed": statuses[Status.EXECUTED], "failed": failed}
         _log.info("auto_execute_approved_actions", **counts)
         return counts
+
+    def relay_events(self) -> None:
+        """Put what happened into the stream for other systems, where there is a Redis to put it."""
+        if (relay := self._runtime().relay) is not None:
+            relay.run()
 
     def _sweeps(self, statuses: Collection[Status]) -> Iterator[Applied]:
         """Sweep page by page until nothing is due, or what is due cannot be touched."""

@@ -1,4 +1,4 @@
-"""What a worker process holds: its pool of connections, what applies and executes, and where SIRA is asked."""
+"""What a worker process holds: its connections, what applies, executes and tells, and where SIRA is asked."""
 
 from dataclasses import dataclass, field
 
@@ -9,6 +9,7 @@ from db.load import Loader
 from workers.apply import Applier
 from workers.execution import Executor
 from workers.handlers.signing import Signer
+from workers.relay import Relay
 from workers.settings import Settings
 from workers.sira import Sira
 
@@ -20,6 +21,8 @@ class Runtime:
     pool: connect.Pool
     applier: Applier
     executor: Executor
+    relay: Relay | None = None
+    """None in an installation without Redis."""
     sira: Sira = field(default_factory=Sira)
 
     @classmethod
@@ -31,10 +34,14 @@ class Runtime:
         applier = Applier(pool.connection, loader)
         services = {name: str(url) for name, url in settings.services.items()}
         signers = {name: Signer(secret.get_secret_value()) for name, secret in settings.service_secrets.items()}
+        executor = Executor(applier, services, httpx.Client(trust_env=False), signers)
+        relay = Relay(pool.connection, settings.stream) if settings.stream else None
         sira = Sira(None if settings.sira_url is None else str(settings.sira_url), settings.sira_api_key)
-        return cls(pool, applier, Executor(applier, services, httpx.Client(trust_env=False), signers), sira)
+        return cls(pool, applier, executor, relay, sira)
 
     def close(self) -> None:
         """Let go of every connection."""
         self.executor.client.close()
+        if self.relay is not None:
+            self.relay.close()
         self.pool.close()

@@ -1,6 +1,7 @@
-"""The scheduler: looks twice a second whether anything is due and rings for a sweep; and rings the periodic actors.
+"""The scheduler: looks twice a second whether anything is due, or to be told to other systems, and rings for that.
 
-It decides nothing, so any number may run: one of them claims each period of a periodic actor in the database.
+It rings the periodic actors too. It decides nothing, so any number may run: one of them claims each period of a periodic
+actor in the database.
 """
 
 import signal
@@ -13,7 +14,7 @@ import redis
 import structlog
 from dramatiq.errors import ConnectionClosed
 
-from db import connect, due, schema
+from db import connect, due, events, schema
 from db.connect import Connection
 from db.schema import SchemaError
 from workers import logs
@@ -27,6 +28,9 @@ _log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.5
 _ENOUGH_RINGS = 50
 
+_RELAY_EVERY_SECONDS = 60
+"""How often the relay looks after its stream though nothing happens: Redis may have lost it."""
+
 
 class Scheduler:
     """Rings for sweeps and for the periodic actors until told to stop."""
@@ -38,6 +42,8 @@ class Scheduler:
             "escalate_expired_actions": settings.escalate_every_seconds,
             "auto_execute_approved_actions": settings.auto_execute_every_seconds,
         }
+        if settings.stream:
+            self._periods["relay_events"] = _RELAY_EVERY_SECONDS
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -62,6 +68,8 @@ class Scheduler:
             return
         if due.is_anything_due(conn):
             ring(self._broker, "sweep")
+        if self._settings.stream and events.is_anything_unseen(conn):
+            ring(self._broker, "relay_events")
         for actor_name, period_seconds in self._periods.items():
             if due.claim_period(conn, actor_name, period_seconds):
                 ring(self._broker, actor_name)

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     """The environment of a process.
 
     `DATABASE_URL` and `REDIS_URL` name the servers; without them it is the embedded ones that `ops-approval up` runs on
-    the data directory. `BROKER_URL`, amqp://…, puts RabbitMQ in the place of Redis. `OPS_APPROVAL_SERVICES` is a JSON object
+    the data directory. `BROKER_URL`, amqp://…, puts the queues at RabbitMQ instead of Redis. `OPS_APPROVAL_SERVICES` is a JSON object
     of service names (as action types use them) and base URLs, and `OPS_APPROVAL_SERVICE_SECRETS` one of the secrets that are
     shared with them, by which calls are signed. `OPS_APPROVAL_AUDIENCE` is the name under which messages
     address this installation. `OPS_APPROVAL_LIMITS` is a JSON object of how much one person or machine may do in an hour (see
@@ -75,3 +75,8 @@ class Settings(BaseSettings):
         """Where Postgres and Redis are."""
         embedded = stack.urls_for(self.data)
         return stack.Urls(self.database_url or embedded.database_url, self.redis_url or embedded.redis_url)
+
+    @property
+    def stream(self) -> str | None:
+        """The Redis that the stream of events is put into, whatever the broker; None where there is no Redis."""
+        return None if self.database_url and not self.redis_url else self.servers.redis_url

@@ -84,7 +84,7 @@ class Supervisor:
         services = {name: str(url) for name, url in self._settings.services.items()}
         return os.environ | {
             "DATABASE_URL": urls.database_url,
-            "REDIS_URL": urls.redis_url,
+            "REDIS_URL": self._settings.stream or "",
             "BROKER_URL": self._settings.broker_url,
             "OPS_APPROVAL_AUDIENCE": self._settings.audience,
             "OPS_APPROVAL_SERVICES": json.dumps(services),

@@ -22,14 +22,14 @@ from workers.runtime import Runtime
 from workers.sandbox import Sandbox
 from workers.scheduler import Scheduler
 
-PERIODIC = ["escalate_expired_actions", "auto_execute_approved_actions"]
+PERIODIC = ["escalate_expired_actions", "auto_execute_approved_actions", "relay_events"]
 
 
 @pytest.fixture
 def working(installation: Installation, sandbox: Sandbox) -> Iterator[Actors]:
     """The actors, called as functions."""
     executor = installation.executor(sandbox.url)
-    yield Actors(installation.broker, lambda: Runtime(installation.pool, installation.applier, executor))
+    yield Actors(installation.broker, lambda: Runtime(installation.pool, installation.applier, executor, None))
     executor.client.close()
 
 
@@ -175,7 +175,7 @@ def test_a_producers_message_starts_no_other_actor(installation: Installation, s
     ticket = installation.producer("sira").sign(top_up())
     broker = make_broker(installation.settings.servers.redis_url)
     executor = installation.executor(sandbox.url)
-    Actors(broker, lambda: Runtime(installation.pool, installation.applier, executor))
+    Actors(broker, lambda: Runtime(installation.pool, installation.applier, executor, None))
     worker = dramatiq.Worker(broker, queues={MESSAGES}, worker_threads=1)
     worker.start()
     try:
@@ -232,7 +232,7 @@ def test_the_scheduler_rings_the_periodic_actors_once_in_each_slot(
             later(actor_name)
         one.tick(conn)
         two.tick(conn)
-        assert installation.rings()[3:] == PERIODIC
+        assert installation.rings()[4:] == PERIODIC
 
 
 def test_a_periodic_actor_is_asked_for_again_soon_after_its_period_was_made_another(installation: Installation) -> None:
@@ -240,6 +240,33 @@ def test_a_periodic_actor_is_asked_for_again_soon_after_its_period_was_made_anot
         assert due.claim_period(conn, "x", 86_400)
         assert not due.claim_period(conn, "x", 86_400)
         wait_for(lambda: due.claim_period(conn, "x", 1))
+
+
+def test_the_scheduler_rings_for_the_relay_as_long_as_something_is_to_be_told(
+    installation: Installation, schedulers: list[Scheduler]
+) -> None:
+    one, _ = schedulers
+    with installation.pool.connection() as conn:
+        one.tick(conn)
+        assert installation.rings() == PERIODIC
+        for number in range(2):
+            installation.tell("sira", top_up(str(number)))
+            installation.client.delete("dramatiq:work", "dramatiq:work.msgs")
+            one.tick(conn)
+            assert installation.rings() == ["relay_events"]
+            assert installation.put_out() == 1
+            one.tick(conn)
+            assert installation.rings() == ["relay_events"]
+
+
+def test_without_redis_nobody_is_rung_for_to_fill_its_stream(installation: Installation) -> None:
+    settings = installation.settings.model_copy(update={"redis_url": "", "broker_url": "amqp://localhost"})
+    assert settings.stream is None
+    scheduler = Scheduler(settings, installation.broker)
+    installation.tell("sira", top_up())
+    with installation.pool.connection() as conn:
+        scheduler.tick(conn)
+    assert installation.rings() == [name for name in PERIODIC if name != "relay_events"]
 
 
 def test_the_scheduler_rings_for_a_sweep_only_when_something_is_due(
@@ -250,9 +277,11 @@ def test_the_scheduler_rings_for_a_sweep_only_when_something_is_due(
         one.tick(conn)
         installation.client.delete("dramatiq:work", "dramatiq:work.msgs")
         installation.tell("sira", top_up())
+        installation.put_out()
         one.tick(conn)
         assert installation.rings() == []
         overdue(installation, "late")
+        installation.put_out()
         one.tick(conn)
         assert installation.rings() == ["sweep"]
         for _ in range(100):

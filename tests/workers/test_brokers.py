@@ -84,7 +84,7 @@ def stock(installation: Installation, sandbox: Sandbox) -> Iterator[dramatiq.Bro
     """Dramatiq alone takes both queues, with few threads, so that a lost one is missed."""
     broker = make_broker(installation.settings.servers.redis_url)
     executor = installation.executor(sandbox.url)
-    Actors(broker, lambda: Runtime(installation.pool, installation.applier, executor))
+    Actors(broker, lambda: Runtime(installation.pool, installation.applier, executor, None))
     worker = dramatiq.Worker(broker, queues={MESSAGES, WORK}, worker_threads=2)
     worker.start()
     try:

@@ -1,6 +1,6 @@
 """The processes that `test_crashes` kills: `python -m tests.workers.test_crashes_child PART WHERE [ACTION]`.
 
-PART is what runs: `ingest`, or `execute` for one attempt at an action. WHERE is where it is struck, once; the rest of its
+PART is what runs: `ingest`, `relay` over and over, or `execute` for one attempt at an action. WHERE is where it is struck, once; the rest of its
 life it does what it does in production. The servers are those of DATABASE_URL and REDIS_URL.
 """
 
@@ -14,6 +14,7 @@ from uuid import UUID
 
 import httpx
 
+from db import events
 from db.connect import pool
 from db.load import Loader
 from domain import internal
@@ -23,6 +24,7 @@ from workers.brokers import make_broker
 from workers.execution import Executor
 from workers.handlers.http import HttpHandler
 from workers.queue import Doorbell
+from workers.relay import Relay
 from workers.settings import Settings
 
 STRUCK: dict[str, tuple[Any, str, bool, signal.Signals]] = {
@@ -31,6 +33,9 @@ STRUCK: dict[str, tuple[Any, str, bool, signal.Signals]] = {
     "in the transaction": (apply, "save", False, signal.SIGSTOP),
     "while the engine does it": (internal, "perform", True, signal.SIGKILL),
     "after the engine did it": (Executor, "_write_down", True, signal.SIGKILL),
+    "before the cursor": (events, "advance", False, signal.SIGKILL),
+    "asleep before the cursor": (events, "advance", False, signal.SIGSTOP),
+    "asleep between two pages": (Relay, "_add", True, signal.SIGSTOP),
     "before the call": (HttpHandler, "call", False, signal.SIGKILL),
     "after the call": (HttpHandler, "call", True, signal.SIGKILL),
 }
@@ -41,11 +46,11 @@ def strike(where: str) -> None:
     owner, name, afterwards, number = STRUCK[where]
     original: Callable[..., Any] = getattr(owner, name)
 
-    def struck(*given: Any) -> Any:
+    def struck(*given: Any, **named: Any) -> Any:
         setattr(owner, name, original)
         if not afterwards:
             os.kill(os.getpid(), number)
-        result = original(*given)
+        result = original(*given, **named)
         if afterwards:
             os.kill(os.getpid(), number)
         return result
@@ -61,12 +66,16 @@ def main() -> None:
         strike(where)
     if part == "ingest":
         ingest.Ingest(settings, make_broker(settings.servers.redis_url)).run()
-    else:
+        return
+    with closing(pool(settings.servers.database_url, "tests", max_size=2)) as connections:
+        connections.open()
+        if part == "relay":
+            relay = Relay(connections.connection, settings.servers.redis_url)
+            while True:
+                relay.run()
         services = {name: str(url) for name, url in settings.services.items()}
-        with closing(pool(settings.servers.database_url, "tests", max_size=2)) as connections:
-            connections.open()
-            applier = Applier(connections.connection, Loader(settings.audience))
-            Executor(applier, services, httpx.Client(trust_env=False)).execute(UUID(sys.argv[3]))
+        applier = Applier(connections.connection, Loader(settings.audience))
+        Executor(applier, services, httpx.Client(trust_env=False)).execute(UUID(sys.argv[3]))
 
 
 if __name__ == "__main__":

@@ -166,6 +166,27 @@ def test_what_is_stuck_is_counted(installation: Installation) -> None:
         assert troubles(look(installation)) == stuck - {Check.SCHEDULER}
 
 
+def test_a_stream_that_is_behind_is_found_out(installation: Installation) -> None:
+    installation.approved()
+    assert not troubles(look(installation)) - {Check.SCHEDULER}
+    for key in ("before there was a stream", "after"):
+        with installation.owner.transaction():
+            installation.owner.execute("set local session_replication_role = replica")
+            installation.owner.execute("update events set at = at - interval '2 minutes'")
+        found = look(installation)
+        assert troubles(found) - {Check.SCHEDULER} == {Check.EVENTS}
+        assert found[Check.EVENTS].sentence.startswith("4 events")
+        installation.put_out()
+        assert not troubles(look(installation)) - {Check.SCHEDULER}
+        installation.approved(key=key)
+
+
+def test_an_installation_without_redis_has_no_stream(installation: Installation) -> None:
+    settings = Settings(DATABASE_URL=installation.settings.database_url, BROKER_URL="amqp://nowhere")
+    (told,) = [finding for finding in gather.everything(settings) if finding.name is Check.EVENTS]
+    assert (told.level, "no REDIS_URL" in told.sentence) == (Level.OK, True)
+
+
 def test_an_ingest_that_leads_is_seen(installation: Installation) -> None:
     with installation.at_work("http://127.0.0.1:1"):
         wait_for(lambda: look(installation)[Check.INGEST].sentence.startswith("Ingest is running"))

@@ -36,6 +36,7 @@ class Check(StrEnum):
     OVERDUE = "overdue"
     OUTCOMES = "outcomes"
     MESSAGES = "messages"
+    EVENTS = "events"
     DISK = "disk"
 
 
@@ -61,6 +62,7 @@ WANTED = {
     Check.OVERDUE: "no action waits for the engine for more than a minute after its time",
     Check.OUTCOMES: "no action has an unknown outcome",
     Check.MESSAGES: "no message of the last 7 days is a dead letter or in quarantine",
+    Check.EVENTS: "what happened is in the stream of events within a minute, where there is a Redis for it",
     Check.DISK: "2 GiB and 10 % of the data directory's disk are free; less than 500 MiB are a problem",
 }
 """What each check wants to find."""

@@ -17,6 +17,7 @@ from redis.retry import Retry
 from db import connect, health, leader, schema
 from db.connect import Connection
 from db.definitions import load_definitions
+from db.events import read_backlog
 from db.keys import load_key_ring
 from db.schema import SchemaError
 from workers import logs, stack
@@ -149,7 +150,10 @@ def _of_database(conn: Connection, settings: Settings, queued: int | None) -> li
     found += alone(Check.SERVICES, lambda: installation.services(load_definitions(conn), settings.services))
     if settings.ingest and queued is not None:
         found += alone(Check.INGEST, lambda: installation.ingest(queued, led=leader.is_led(conn)))
-    return found + _each(lambda: health.read_work(conn), Check.OVERDUE, installation.OF_WORK)
+    found += _each(lambda: health.read_work(conn), Check.OVERDUE, installation.OF_WORK)
+    if settings.stream is None:
+        return [*found, installation.no_stream()]
+    return found + alone(Check.EVENTS, lambda: installation.events(read_backlog(conn)))
 
 
 def _schema(conn: Connection) -> Finding:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
+from db.events import Backlog
 from db.health import Work
 from db.keys import KeyRing
 from domain.internal_types import INTERNAL_TYPES
@@ -18,6 +19,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 _DISK_PROBLEM_BYTES = 500 * MIB
 _DISK_WARNING_BYTES = 2048 * MIB
 _DISK_WARNING_SHARE = 0.10
+_BEHIND_SECONDS = 60
 
 
 def keys(ring: KeyRing) -> list[Finding]:
@@ -149,6 +151,22 @@ OF_WORK: dict[Check, Callable[[Work], Finding]] = {
     Check.OUTCOMES: outcomes,
     Check.MESSAGES: messages,
 }
+
+
+def events(waiting: Backlog) -> Finding:
+    """Whether other systems are told what happens."""
+    if waiting.oldest_seconds > _BEHIND_SECONDS:
+        return warning(
+            Check.EVENTS,
+            f"{waiting.events} events are not in the stream that other systems follow, the first since "
+            f"{waiting.oldest_seconds:.0f} s. See that a worker and a scheduler run with REDIS_URL, and read their logs.",
+        )
+    return ok(Check.EVENTS, f"The stream of events is up to date; events on their way there: {waiting.events}.")
+
+
+def no_stream() -> Finding:
+    """Without Redis other systems read the database."""
+    return ok(Check.EVENTS, "There is no REDIS_URL, so no stream of events: other systems read the database.")
 
 
 def disk(free_bytes: int, total_bytes: int) -> Finding:

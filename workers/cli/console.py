@@ -78,9 +78,12 @@ def plain(value: Any) -> Any:
             return value
 
 
-def print_json(value: Any) -> None:
-    """One JSON document on standard output, and nothing else; what could rewrite a terminal is escaped."""
-    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """One JSON document on standard output, and nothing else; what could rewrite a terminal is escaped.
+
+    Without an indent it is one line.
+    """
+    text = json.dumps(plain(value), indent=indent, ensure_ascii=False)
     typer.echo("".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text))
 
 

@@ -21,6 +21,7 @@ from workers.cli import (
     backtesting,
     demo,
     doctor,
+    events,
     explaining,
     invariants,
     keys,
@@ -55,6 +56,7 @@ reading.actions.command("why-not")(answers.why_not)
 app.add_typer(reading.actions, name="actions")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
+app.add_typer(events.events, name="events")
 app.add_typer(proposals.alerts, name="alerts")
 app.add_typer(proposals.recommendations, name="recommendations")
 app.add_typer(messages.messages, name="messages")
