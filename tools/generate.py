@@ -104,10 +104,12 @@ def json_schema(model: type[BaseModel]) -> str:
 
 
 def schema(text: str) -> str:
-    """The schema with the transitions and the final states of the code in it."""
+    """The schema with the transitions, the open and the final states of the code in it."""
     pairs = ",\n".join(f"        ('{before}', '{after}')" for before, after in TRANSITIONS)
     final = ", ".join(f"'{status}'" for status in Status if status in FINAL)
+    pending = ", ".join(f"'{status}'" for status in Status if status in OPEN)
     text = _block("transitions").sub(lambda _: f"{pairs}\n", text)
+    text = _block("open").sub(lambda _: f"    {pending}\n", text)
     return _block("final").sub(lambda _: f"        {final}\n", text)
 
 
