@@ -137,6 +137,10 @@ create table messages (
 -- (issuer, jti) is a message's identity; one that conflicts with it, or is addressed elsewhere, does not take it.
 create unique index messages_identity on messages (jti, issuer)
     where code is null or code not in ('identity_conflict', 'wrong_audience');
+-- The same jti without the identity, so that a message is found by its jti whatever became of it.
+create index messages_without_identity on messages (jti) where code in ('identity_conflict', 'wrong_audience');
+-- What an operator looks into: few of many.
+create index messages_not_applied on messages (outcome, id) where outcome <> 'applied';
 create index messages_of_action on messages (action_id, id) where action_id is not null;
 -- How much somebody did through an issuer in the last hour: counted, so that no row is written by all.
 create index messages_of_actor on messages (issuer, actor, type, received_at) where actor is not null;
@@ -183,6 +187,10 @@ create table actions (
     -- Whether no approval is in reach: not even if everybody left approved, and no escalation step is left to begin. It may
     -- be again when people change their votes or roles; when that was last looked at, it was not.
     unreachable             boolean not null default false,
+    -- Whose say is asked for, so that lists find what waits for somebody: the roles that can take a seat of the tree or of an
+    -- escalation step that was reached, and those with a veto; and the people who are named one by one.
+    roles_asked             text[] not null,
+    people_asked            text[] not null,
     decided_at              timestamptz,
     -- When the next attempt may start, or the service be asked what became of the last one; null until execution was asked
     -- for, by a person or by auto_execute, and when nothing more is done by itself.
@@ -215,7 +223,6 @@ create table actions (
 );
 -- The one sweep: everything that time must change, however it came to wait.
 create index actions_due on actions (due_at) where due_at is not null;
-create index actions_newest on actions (created_at desc, id);
 -- One incident, one action, whoever asks for it: see HOLDING in domain/lifecycle.py, of which this is generated.
 create function holds_exclusive_key(status text) returns boolean immutable language sql return status in (
     -- generated: holding
@@ -224,6 +231,24 @@ create function holds_exclusive_key(status text) returns boolean immutable langu
 );
 create unique index one_open_action on actions (exclusive_key)
     where exclusive_key is not null and holds_exclusive_key(status);
+-- The newest in each state, and with it in all of them; and what counting needs, so that no row has to be looked at for it.
+create index actions_by_status on actions (status, created_at desc, id) include (action_type, decided_at);
+-- What waits for votes, in the order of lists; and by whose. Where all wait for the same role the first is faster, where few
+-- wait for a role the second: Postgres knows how many.
+create index actions_pending on actions (created_at desc, id) where status in (
+    -- generated: open
+    'requested', 'pending_approval', 'escalated'
+    -- generated: end
+);
+create index actions_asked on actions using gin (roles_asked, people_asked) with (fastupdate = off) where status in (
+    -- generated: open
+    'requested', 'pending_approval', 'escalated'
+    -- generated: end
+);
+-- What somebody asked for, by themselves or through a machine, and had executed.
+create index actions_created_by on actions (created_by, created_at desc, id);
+create index actions_triggered_by on actions (triggered_by, created_at desc, id) where triggered_by is not null;
+create index actions_executed_by on actions (executed_by, created_at desc, id) where executed_by is not null;
 create index actions_caused_by on actions (caused_by) where caused_by is not null;
 create index actions_of_alert on actions ((params ->> 'alert_id')) where length(params ->> 'alert_id') <= 300;
 
@@ -284,13 +309,13 @@ begin
         new.params, new.target_tenant_type, new.target_tenant_id, new.risk_level, new.created_by, new.triggered_by,
         new.policy_name, new.policy_version, new.requirement, new.required_quorum, new.required_ratio,
         new.timeout_seconds, new.escalation_role, new.auto_execute, new.execute_within_seconds, new.content_hash,
-        new.exclusive_key, new.caused_by, new.created_at)
+        new.exclusive_key, new.people_asked, new.caused_by, new.created_at)
        is distinct from
        (old.id, old.issuer, old.idempotency_key, old.body_sha256, old.origin, old.action_type, old.action_type_version,
         old.params, old.target_tenant_type, old.target_tenant_id, old.risk_level, old.created_by, old.triggered_by,
         old.policy_name, old.policy_version, old.requirement, old.required_quorum, old.required_ratio,
         old.timeout_seconds, old.escalation_role, old.auto_execute, old.execute_within_seconds, old.content_hash,
-        old.exclusive_key, old.caused_by, old.created_at)
+        old.exclusive_key, old.people_asked, old.caused_by, old.created_at)
     then
         raise exception 'what an action is never changes after its creation' using errcode = 'check_violation';
     end if;
@@ -370,7 +395,7 @@ create table votes (
     constraint glass_breaks_to_approve check (break_glass is null or choice = 'approve'),
     primary key (action_id, person_id)
 );
-create index votes_of_person on votes (person_id, recorded_at desc);
+create index votes_of_person on votes (person_id, recorded_at desc, action_id);
 
 -- Four eyes, even if the code forgot: whom the requirement keeps out of an action, in whatever case the name is written, does
 -- not vote on it. And a vote that was decided on stays what it was.
@@ -406,6 +431,7 @@ create table attempts (
     primary key (action_id, number),
     constraint finished_is_said check ((state = 'started') = (finished_at is null))
 );
+create index attempts_by_state on attempts (state, started_at desc);
 create sequence attempt_tokens;
 
 -- What an attempt came to is said once; of one of which nobody knew it can be found out later.
@@ -682,8 +708,104 @@ select content_sha256, issuer, jti, type, outcome, code, sentence, action_id, re
 comment on view receipts is 'What became of each message; outcome and code are stable, the sentence is for people.';
 
 
+-- What follows is read by dashboards, under the names that they know, and stays as it is while tables change. A view reads with
+-- the rights of its owner, so that who may read it need not read the tables, where envelopes and keys are.
+
+-- An action as callers know it, with the votes counted in it.
+create view ops_actions as
+select a.id, a.idempotency_key, a.origin, a.action_type, a.params, a.target_tenant_type, a.target_tenant_id, a.status,
+       a.required_quorum, a.required_ratio, a.timeout_seconds, a.escalation_role, a.auto_execute, a.risk_level,
+       a.created_by, a.triggered_by, a.executed_by, a.executed_at, a.result, a.error, a.created_at, a.updated_at,
+       a.expires_at, a.requirement, a.steps_reached, a.decided_at, a.next_attempt_at, a.due_at, a.policy_name,
+       a.policy_version, a.caused_by, encode(a.content_hash, 'hex') as content_hash, a.roles_asked, a.people_asked,
+       a.votes_approve, a.votes_reject, a.votes_abstain,
+       a.votes_approve + a.votes_reject + a.votes_abstain as votes_total,
+       coalesce(round(a.votes_approve::numeric / nullif(a.votes_approve + a.votes_reject, 0), 4), 0) as approval_ratio,
+       a.quorum_satisfied, a.unreachable,
+       coalesce((select jsonb_agg(jsonb_build_object('voter_id', v.person_id, 'vote', v.choice, 'comment', v.comment,
+                                                     'roles', v.roles, 'acts_for', v.acts_for, 'cast_at', v.cast_at,
+                                                     'break_glass', v.break_glass,
+                                                     'key_compromised', k.revoked_why is not distinct from 'compromised')
+                                  order by v.recorded_at)
+                   from votes v join keys k using (kid) where v.action_id = a.id), '[]') as votes
+  from actions a;
+comment on view ops_actions is
+    'Every action. approval_ratio is approvals of approvals and rejections, 0 to 1, and 0 with none; quorum_satisfied: the approvals fill the requirement. votes is a list; times are timestamps with time zone, timeout_seconds are seconds.';
+
+-- What the people of a role are to look at, found by `roles_asked && array['ops_admin']`.
+create view pending_actions as
+select * from ops_actions where status in (
+    -- generated: open
+    'requested', 'pending_approval', 'escalated'
+    -- generated: end
+);
+comment on view pending_actions is
+    'The actions on which votes are counted, with the columns of ops_actions. roles_asked and people_asked say whose votes or vetoes are asked for by now.';
+
+create view vote_history as
+select v.person_id as voter_id, v.action_id, v.choice as vote, v.comment, v.roles, v.cast_at, v.recorded_at,
+       a.action_type, a.target_tenant_type, a.target_tenant_id, a.status as action_status
+  from votes v join actions a on a.id = v.action_id;
+comment on view vote_history is
+    'The newest vote of each person on each action: approve, reject, abstain or withdraw. cast_at is when the person voted, recorded_at when that was counted; what it replaced is in audit_trail.';
+
+-- One row for each action and person, though one person may have had several parts in it.
+create view action_history as
+select created_by as person_id, 'created' as part, id, action_type, target_tenant_type, target_tenant_id, risk_level,
+       status, created_at, decided_at, executed_at
+  from actions
+union all
+select triggered_by, 'triggered', id, action_type, target_tenant_type, target_tenant_id, risk_level,
+       status, created_at, decided_at, executed_at
+  from actions where triggered_by is not null and triggered_by <> created_by
+union all
+select executed_by, 'executed', id, action_type, target_tenant_type, target_tenant_id, risk_level,
+       status, created_at, decided_at, executed_at
+  from actions
+ where executed_by is not null and executed_by <> created_by and executed_by is distinct from triggered_by;
+comment on view action_history is
+    'The actions of each person, or machine: part is the first of created, triggered (through a machine) and executed (asked for the execution) that they did.';
+
+create view audit_trail as
+select action_id, seq, event, actor, at, data, prev_hash, hash from events;
+comment on view audit_trail is
+    'What happened to each action, in the order of seq, counted from 1 without a gap; hash is the SHA-256 of the event and of prev_hash.';
+
+create view approval_policies as
+select name, version, body ->> 'description' as description, body -> 'criteria' as criteria, body -> 'policy' as policy,
+       (body ->> 'priority')::integer as priority, (body ->> 'enabled')::boolean as enabled, created_by, created_at, body
+  from (select distinct on (name) * from definitions where kind = 'policy' order by name, version desc) newest
+ where body is not null;
+comment on view approval_policies is
+    'The newest version of each policy that is not removed, whole in body; created_by and created_at are those of the version. The enabled one with the highest priority that matches is taken, of several the first by name.';
+
+-- An action that was approved and then failed, lapsed or was cancelled was approved.
+create view approval_stats as
+select action_type, count(*) as total,
+       count(*) filter (where decided_at is not null and status <> 'rejected') as approved,
+       count(*) filter (where status = 'rejected') as rejected,
+       count(*) filter (where decided_at is null and status = 'expired') as expired,
+       avg(extract(epoch from decided_at - created_at)) as average_seconds_to_decision,
+       round(count(*) filter (where decided_at is not null and status <> 'rejected')::numeric
+             / nullif(count(*) filter (where decided_at is not null), 0), 4) as approval_rate
+  from actions group by action_type;
+comment on view approval_stats is
+    'Of each action type: how many were ever asked for, approved (whatever came of it), rejected, and expired without a decision; average_seconds_to_decision and approval_rate (approved of those decided, 0 to 1) are null where none was decided.';
+
+create view pending_summary as
+select action_type, status, count(*) as count, min(created_at) as oldest
+  from actions where status in (
+    -- generated: open
+    'requested', 'pending_approval', 'escalated'
+    -- generated: end
+) group by action_type, status;
+comment on view pending_summary is
+    'How many actions of each type wait for votes in each state, and when the oldest of them was created.';
+
+
 -- Who may do what. Workers do their work, cannot rewrite history, identities, definitions or keys, and add a definition or
--- a key only when they carry out the action in which people agreed to it; readers only read, and see neither envelopes nor keys. Both are roles to be granted or logged in as; the worker's processes take on ops_worker by
+-- a key only when they carry out the action in which people agreed to it; readers only read, views and such tables as have no view,
+-- and see neither envelopes nor keys. Both are roles to be granted or logged in as; the worker's processes take on ops_worker by
 -- themselves, whoever they log in as.
 do $$
 begin
@@ -702,6 +824,6 @@ grant update (token, issuer, jti, kid, type, issued_at, expires_at, outcome, cod
               answered_at)
     on messages to ops_worker;
 grant usage on sequence attempt_tokens to ops_worker;
-grant select on actions, votes, attempts, events, definitions, people, grants, alerts, receipts, cursors, schedule, schema_version,
-                proposals, alert_decisions, sira_dash_recommendations
-    to ops_reader;
+grant select on alerts, receipts, ops_actions, pending_actions, vote_history, action_history, audit_trail, approval_policies,
+    approval_stats, pending_summary, alert_decisions, sira_dash_recommendations, attempts, definitions, people, grants, proposals,
+    cursors, schedule, schema_version to ops_reader;

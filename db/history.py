@@ -7,6 +7,7 @@ from uuid import UUID
 from db import rows
 from db.connect import Connection
 from domain.directory import Grant
+from domain.lifecycle import Status
 from domain.quorum_tree import pool_roles
 from domain.trail import Event
 from domain.world import Action, Record, Vote
@@ -30,23 +31,24 @@ class History:
 def list_ids(conn: Connection, after: UUID | None, limit: int) -> list[UUID]:
     """The ids of all actions in their order, `limit` at a time."""
     found = conn.execute(
-        "select id from actions where %(after)s::uuid is null or id > %(after)s order by id limit %(limit)s",
-        {"after": after, "limit": limit},
+        "select id from actions where id > %s order by id limit %s", [after or UUID(int=0), limit]
     ).fetchall()
     return [row["id"] for row in found]
 
 
 def list_newest(conn: Connection, after: tuple[datetime, UUID] | None, limit: int) -> list[tuple[datetime, UUID]]:
     """When the newest actions were created, and their ids, the newest first; those that follow on `after`."""
-    created_at, action_id = after or (None, None)
+    created_at, action_id = after or ("infinity", UUID(int=0))
     found = conn.execute(
         """
-        select created_at, id from actions
-         where %(created_at)s::timestamptz is null or created_at < %(created_at)s
-            or (created_at = %(created_at)s and id > %(id)s)
+        select newest.* from unnest(%(statuses)s::text[]) as wanted(status)
+         cross join lateral (select created_at, id from actions a
+                              where a.status = wanted.status
+                                and created_at <= %(created_at)s and (created_at < %(created_at)s or id > %(id)s)
+                              order by created_at desc, id limit %(limit)s) as newest
          order by created_at desc, id limit %(limit)s
         """,
-        {"created_at": created_at, "id": action_id, "limit": limit},
+        {"statuses": list(Status), "created_at": created_at, "id": action_id, "limit": limit},
     ).fetchall()
     return [(row["created_at"], row["id"]) for row in found]
 

@@ -100,6 +100,12 @@ def as_row(item: Any) -> dict[str, Any]:
     return {name.name: _as_json(getattr(item, name.name)) for name in fields(item)}
 
 
+def action_row(item: Action) -> dict[str, Any]:
+    """An action as the JSON of its row, with whose say is asked for, by which lists find it."""
+    asks = item.live_requirement
+    return as_row(item) | {"roles_asked": sorted(asks.roles_asked), "people_asked": sorted(asks.people_asked)}
+
+
 def _as_json(value: Any) -> Any:
     match value:
         case bytes():

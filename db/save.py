@@ -1,13 +1,13 @@
 """Write what a fold of steps changed: one statement for each table that changed, in the caller's transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from db.connect import Connection
-from db.rows import as_row
+from db.rows import action_row, as_row
 from domain.lifecycle import HOLDING
 from domain.world import Action, DirectoryChange, World
 
@@ -18,7 +18,7 @@ def save(conn: Connection, world: World) -> None:
     _write(conn, _DEFINITIONS, changes.definitions)  # first, while the database sees their actions being executed
     _write(conn, _KEYS, changes.keys)
     _write(conn, _MESSAGES, [world.records[key] for key in changes.messages])
-    _write(conn, _ACTIONS, sorted((world.actions[key] for key in changes.actions), key=_given_up_first))
+    _write(conn, _ACTIONS, sorted((world.actions[key] for key in changes.actions), key=_given_up_first), action_row)
     _write(conn, _PROPOSALS, [world.proposals[key] for key in sorted(changes.proposals)])
     _write(conn, _VOTES, [world.votes[action][person] for action, person in sorted(changes.votes)])
     _write(conn, _ATTEMPTS, [world.attempts[action][number] for action, number in sorted(changes.attempts)])
@@ -32,8 +32,10 @@ def _given_up_first(action: Action) -> tuple[bool, UUID]:
     return action.status in HOLDING, action.id
 
 
-def _write(conn: Connection, statement: str, items: Iterable[Any]) -> None:
-    if found := [as_row(item) for item in items]:
+def _write(
+    conn: Connection, statement: str, items: Iterable[Any], row_of: Callable[[Any], dict[str, Any]] = as_row
+) -> None:
+    if found := [row_of(item) for item in items]:
         conn.execute(statement, [Jsonb(found)])
 
 
@@ -77,11 +79,11 @@ _MESSAGES = """
 _ACTIONS = """
     insert into actions select * from jsonb_populate_recordset(null::actions, %s)
     on conflict (id) do update set
-        (status, steps_reached, votes_approve, votes_reject, votes_abstain, quorum_satisfied, unreachable, decided_at,
+        (status, steps_reached, votes_approve, votes_reject, votes_abstain, quorum_satisfied, unreachable, roles_asked, decided_at,
          next_attempt_at, executed_by, executed_at, result, error, last_token, attempts_before, event_seq, event_hash, updated_at, expires_at,
          due_at)
         = (excluded.status, excluded.steps_reached, excluded.votes_approve, excluded.votes_reject, excluded.votes_abstain,
-           excluded.quorum_satisfied, excluded.unreachable, excluded.decided_at, excluded.next_attempt_at, excluded.executed_by,
+           excluded.quorum_satisfied, excluded.unreachable, excluded.roles_asked, excluded.decided_at, excluded.next_attempt_at, excluded.executed_by,
            excluded.executed_at, excluded.result, excluded.error, excluded.last_token, excluded.attempts_before, excluded.event_seq,
            excluded.event_hash, excluded.updated_at, excluded.expires_at, excluded.due_at)
 """

@@ -70,6 +70,16 @@ class Requirement(Frozen):
         """The escalation steps that are open."""
         return self.escalation[: self.steps_reached]
 
+    @property
+    def roles_asked(self) -> frozenset[str]:
+        """The roles whose holders can take a seat, at this step, or reject alone."""
+        return frozenset(pool.role for pool in pools(self.tree, self.steps) if pool.role).union(self.veto_roles)
+
+    @property
+    def people_asked(self) -> frozenset[str]:
+        """The people who can take a seat because they are named one by one."""
+        return frozenset(person for pool in pools(self.tree, ()) for person in pool.ids)
+
     def electorate(self, directory: Directory, now: datetime) -> Electorate:
         """Whose word counts at this moment, for the tree and the open steps."""
         glass_role = None if self.break_glass is None else self.break_glass.role

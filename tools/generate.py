@@ -104,12 +104,13 @@ def json_schema(model: type[BaseModel]) -> str:
 
 
 def schema(text: str) -> str:
-    """The schema with the transitions, the final states and those that hold an exclusive key of the code in it."""
+    """The schema with the transitions, and the states that are open, final or hold an exclusive key, of the code in it."""
     pairs = ",\n".join(f"        ('{before}', '{after}')" for before, after in TRANSITIONS)
-    final, holding = (", ".join(f"'{status}'" for status in Status if status in chosen) for chosen in (FINAL, HOLDING))
     text = _block("transitions").sub(lambda _: f"{pairs}\n", text)
-    text = _block("final").sub(lambda _: f"        {final}\n", text)
-    return _block("holding").sub(lambda _: f"    {holding}\n", text)
+    for name, chosen, indent in (("open", OPEN, 4), ("holding", HOLDING, 4), ("final", FINAL, 8)):
+        statuses = ", ".join(f"'{status}'" for status in Status if status in chosen)
+        text = _block(name).sub(f"{' ' * indent}{statuses}\n", text)
+    return text
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from workers.sandbox import Sandbox
 
 SCHEMA = files("db").joinpath("schema.sql").read_text()
 TABLES = re.findall(r"^create table (\w+)", SCHEMA, re.MULTILINE)
+VIEWS = re.findall(r"^create view (\w+)", SCHEMA, re.MULTILINE)
 
 _names = [item.name for item in fields(Action)]
 FOR_EVER = [*_names[: _names.index("content_hash") + 1]]
@@ -314,8 +315,8 @@ def test_a_worker_cannot_rewrite_history_or_who_may_do_what(worker: connect.Conn
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_reader_reads_all_but_envelopes_and_keys_and_writes_nothing(reader: connect.Connection, table: str) -> None:
-    if table in {"messages", "keys"}:
+def test_a_reader_reads_no_table_that_has_views_and_writes_nothing(reader: connect.Connection, table: str) -> None:
+    if table in {"messages", "keys", "actions", "votes", "events"}:
         with refused(reader, InsufficientPrivilege, "permission denied"):
             reader.execute(f"select 1 from {table}")  # noqa: S608 - names from the schema
     else:
@@ -323,6 +324,28 @@ def test_a_reader_reads_all_but_envelopes_and_keys_and_writes_nothing(reader: co
     for statement in (f"delete from {table}", f"insert into {table} default values"):  # noqa: S608 - as above
         with refused(reader, InsufficientPrivilege, "permission denied"):
             reader.execute(statement)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_reader_reads_every_view(reader: connect.Connection, view: str) -> None:
+    columns = {column.name for column in reader.execute(f"select * from {view}").description or ()}  # noqa: S608 - as above
+    assert columns
+    assert not columns & {"token", "public_key", "scope", "excerpt", "body_sha256", "metadata"}
+    row = reader.execute(
+        "select has_table_privilege(%s, 'insert, update, delete, truncate') as writes", [view]
+    ).fetchone()
+    assert row == {"writes": False}
+
+
+def test_every_view_has_its_sentence(owner: connect.Connection) -> None:
+    told = owner.execute(
+        """
+        select c.relname, obj_description(c.oid) as sentence from pg_class c
+         where c.relnamespace = 'ops_approval'::regnamespace and c.relkind = 'v'
+        """
+    ).fetchall()
+    assert {row["relname"] for row in told} == set(VIEWS)
+    assert [row["relname"] for row in told if not (row["sentence"] or "").endswith(".")] == []
 
 
 def test_every_table_has_its_sentence(owner: connect.Connection) -> None:

@@ -27,6 +27,7 @@ from workers.cli import (
     keys,
     linting,
     messages,
+    overview,
     policies,
     proposals,
     reading,
@@ -51,9 +52,14 @@ app.command()(sending.create)
 app.command()(sending.vote)
 app.command()(sending.execute)
 app.command()(sending.cancel)
+reading.actions.command("pending")(overview.pending)
+reading.actions.command("history")(overview.action_history)
+reading.actions.command("stats")(overview.stats)
+reading.actions.command("summary")(overview.summary)
 reading.actions.command("who")(answers.who)
 reading.actions.command("why-not")(answers.why_not)
 app.add_typer(reading.actions, name="actions")
+app.add_typer(overview.votes, name="votes")
 app.add_typer(attempts.attempts, name="attempts")
 app.add_typer(reading.receipts, name="receipts")
 app.add_typer(events.events, name="events")
