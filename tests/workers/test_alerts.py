@@ -171,9 +171,9 @@ def manual(alert_id: str, person: str = "ops-admin-1") -> CreateAction:
         idempotency_key=f"alert-{alert_id}-manual-remediation",
         origin="ops_ui",
         action_type="FREEZE_MERCHANT",
-        params={"merchant_id": "m-1", "reason": "float_low", "alert_id": alert_id},
+        params={"merchant_id": f"m-of-{alert_id}", "reason": "float_low", "alert_id": alert_id},
         target_tenant_type="merchant",
-        target_tenant_id="m-1",
+        target_tenant_id=f"m-of-{alert_id}",
         created_by=person,
     )
 

@@ -74,7 +74,7 @@ def test_a_file_that_is_no_alert_is_told_by_its_field(cli: Run, tmp_path: Path) 
     path = tmp_path / "alert.json"
     path.write_text('{"alert": {}}')
     done = cli("alerts", "send", str(path))
-    assert (done.returncode, "alert.id: Field required" in done.stderr) == (2, True)
+    assert (done.returncode, "alert.id: it is missing" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ from tests.world import Installation, prepare, top_up, wait_for
 from workers import definition_files
 from workers.checks import gather
 from workers.checks.finding import Check, Finding, Level
+from workers.cli import up
 from workers.scheduler import Scheduler
 from workers.settings import Settings
 from workers.stack import Servers
 
-SERVICES = json.dumps(dict.fromkeys(("float", "merchants", "operations", "payouts"), "http://127.0.0.1:1"))
+SERVICES = json.dumps(dict.fromkeys(up.SERVICES, "http://127.0.0.1:1"))
 
 
 def look(installation: Installation, **changes: str) -> dict[Check, Finding]:
