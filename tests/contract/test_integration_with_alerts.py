@@ -142,3 +142,18 @@ def test_one_incident_freezes_a_merchant_once_whoever_asks_with_whichever_key(en
         created_by="sira-system",
     )
     assert (third["code"], third["action_id"]) == ("already_open", first)
+
+
+def test_an_alert_about_a_merchant_whom_a_person_has_frozen_already_says_so_and_freezes_nobody(
+    engine: Installation,
+) -> None:
+    asked = {"origin": "ops_ui", "action_type": "FREEZE_MERCHANT", "created_by": "ops-admin-1"}
+    first = create_ops_action(engine, "ops-tooling", **asked, params={"merchant_id": "m-1", "reason": "fraud"})[
+        "action_id"
+    ]
+    told = trigger_remediation_flow(engine, confidence=0.95)
+    assert (told["outcome"], told["code"]) == ("refused", "already_open")
+    last = read.get_alert_decisions(engine.owner, "a-7")[-1]
+    assert (last["action"], last["details"]["code"]) == ("error", "already_open")
+    assert str(first) in last["details"]["error"]
+    assert trigger_remediation_flow(engine, confidence=0.95, id="a-8", tenant_id="m-2")["outcome"] == "applied"

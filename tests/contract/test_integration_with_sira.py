@@ -95,3 +95,9 @@ def test_a_newer_recommendation_takes_the_place_of_one_that_waits(engine: Instal
     process_sira_recommendation(engine, "r-1", 0.7)
     process_sira_recommendation(engine, "r-2", 0.8)
     assert [recommendation(engine, name)["status"] for name in ("r-1", "r-2")] == ["superseded", "pending"]
+
+
+def test_a_recommendation_of_what_is_open_already_is_refused_and_names_it(engine: Installation) -> None:
+    first = process_sira_recommendation(engine, "r-1", 0.95)["action_id"]
+    told = process_sira_recommendation(engine, "r-2", 0.95)
+    assert (told["code"], told["action_id"]) == ("already_open", first)

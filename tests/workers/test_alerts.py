@@ -404,3 +404,15 @@ def test_a_lost_ring_is_rung_again_by_the_sweep_that_the_scheduler_rings_for(fai
         actors.ask_sira("a-1")
     assert decisions(fair.owner, "a-1") == ["suggest", "skip"]
     assert not due.is_anything_due(fair.owner)
+
+
+def test_what_sira_answers_about_a_merchant_who_was_frozen_meanwhile_freezes_nobody_again(fair: Installation) -> None:
+    concerned = {"alert_type": "fraud_score_high", "tenant_type": "merchant", "tenant_id": "m-of-a-9"}
+    (asked,) = fair.tell("alerts", remediate("a-1", None, **concerned))
+    (by_hand,) = fair.tell("ops-tooling", manual("a-9"))
+    assert (asked.outcome, by_hand.outcome) == ("applied", "applied")
+    said = Recommendation(action="FREEZE_MERCHANT", confidence=0.95)
+    answer = Recommended("a-1", "fraud_score_high", "merchant", "m-of-a-9", "alerts", said)
+    (receipt,) = fair.applier.apply([answer]).receipts
+    assert (receipt.code, receipt.action_id) == ("already_open", by_hand.action_id)
+    assert decisions(fair.owner, "a-1") == ["suggest", "error"]
