@@ -11,7 +11,7 @@ demo: setup-runtime ## see it work, with servers of its own
 	@.venv/bin/ops-approval demo $(ARGS)
 
 test: setup-dev ## run the tests (ARGS="-k quorum -x" chooses)
-	@.venv/bin/python -m pytest -rs $(ARGS)
+	@.venv/bin/python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-servers: setup-dev ## run them on each installed PostgreSQL, Redis and Valkey too
 	@.venv/bin/python -m tools.server_matrix $(ARGS)
