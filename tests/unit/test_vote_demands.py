@@ -72,6 +72,12 @@ def test_a_key_that_is_bound_to_roles_speaks_for_nobody_who_is_named() -> None:
     assert engine.status(ID) == "approved"
 
 
+def test_no_two_actions_have_one_content() -> None:
+    engine = InMemory()
+    twins = [engine.action(engine.created({"idempotency_key": None})) for _ in range(2)]
+    assert twins[0].content_hash != twins[1].content_hash
+
+
 def test_a_tool_cannot_take_back_what_a_person_signed() -> None:
     engine = InMemory({"require_personal_key": True})
     engine.created()
