@@ -73,7 +73,7 @@ def settle(world: World, action: Action) -> Action:
                 answer = refusal
             case _:
                 continue  # nothing but votes is ever parked
-        receipt = Receipt.refused(answer, action.id) if isinstance(answer, Refusal) else answer
+        receipt = Receipt.refused(answer) if isinstance(answer, Refusal) else answer
         record = world.records[message.content_sha256]
         world.put_record(replace(record, outcome=receipt.outcome, code=receipt.code, sentence=receipt.sentence))
     return world.actions[action.id]

@@ -293,6 +293,17 @@ def test_a_role_that_is_taken_away_and_granted_anew_breaks_glass_again() -> None
     assert broken(engine, created(engine, "three")) == "applied"
 
 
+def test_another_role_that_is_granted_after_a_refusal_breaks_no_glass() -> None:
+    engine = engine_with()
+    action = created(engine)
+    broken(engine, action)
+    refused(engine, action)
+    engine.wait(1)
+    with_roles = {person: [{"role": role} for role in roles] for person, roles in ROLES.items()}
+    assert snapshot(engine, 1, **with_roles | {"duty": [{"role": "duty"}, {"role": "cfo"}]}) == "applied"
+    assert broken(engine, created(engine, "two")) == "break_glass_not_allowed"
+
+
 def test_what_is_refused_before_it_is_executed_is_not_executed() -> None:
     engine = engine_with()
     action = created(engine)

@@ -157,6 +157,14 @@ def test_a_change_says_wholly_what_it_is(params: dict[str, Any]) -> None:
     assert Company().ask(replaces=1, definition=None, params=params) == "invalid_params"
 
 
+def test_a_definition_is_written_in_full_even_where_a_field_says_nothing() -> None:
+    document = policy()
+    del document["created_by"]
+    engine = Company()
+    assert engine.ask(replaces=1, definition=document) == "invalid_params"
+    assert "created_by: write it in full" in engine.told.sentence
+
+
 def test_nobody_defines_an_action_type_of_the_engines_own() -> None:
     engine = Company()
     (kind,) = engine.world.definitions.action_types

@@ -253,6 +253,19 @@ def test_before_the_first_attempt_it_is_decided_again() -> None:
     assert engine.status(engine.id) == "pending_approval"
 
 
+def test_what_was_reopened_and_approved_anew_waits_until_somebody_asks_for_its_execution_again() -> None:
+    engine = Asked()
+    engine.world.directory = directory({"f1": ["finance_ops"], "f3": ["finance_ops"], "admin": ["ops_admin"]})
+    engine.start(engine.id, 1)
+    reopened = engine.action(engine.id)
+    assert (reopened.decided_at, reopened.executed_by, reopened.due_at) == (None, None, reopened.expires_at)
+    engine.vote(engine.id, "f3")
+    assert engine.status(engine.id) == "approved"
+    assert engine.start(engine.id, 2) == "not_due"
+    assert answer(engine.ask_to_execute(engine.id)) == "applied"
+    assert engine.start(engine.id, 3) == "applied"
+
+
 def test_what_was_reopened_is_decided_by_further_votes() -> None:
     """Both who approved have left; one who was against it still stands, and is joined."""
     engine = InMemory({"required_ratio": 0.66})

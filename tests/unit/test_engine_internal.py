@@ -1,5 +1,6 @@
 """Trying again, saying what became of a call, rolling back: actions like all others, carried out on another action."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import pytest
 from domain.action_type import LEASE_MARGIN_SECONDS
 from domain.engine import step
 from domain.executing import Perform
+from domain.internal import made_by
 from domain.internal_types import INTERNAL_TYPES
 from domain.outcome import Done, Rejected, Unknown
 from domain.policy import Definitions, Policy, Versioned
@@ -139,9 +141,14 @@ def test_what_is_found_out_later_does_not_change_when_an_attempt_was_over() -> N
 def test_that_nothing_happened_is_not_said_while_it_may_still_happen() -> None:
     engine = Company(timeout_seconds=300)
     action = engine.ended(*UNKNOWN)
+    wait_seconds = 300 + LEASE_MARGIN_SECONDS
     resolved = engine.do("RESOLVE_OUTCOME", action, outcome="approved")
     assert (engine.status(resolved), engine.status(action)) == ("approved", "outcome_unknown")
-    engine.wait(300 + LEASE_MARGIN_SECONDS)
+    assert engine.action(resolved).next_attempt_at == engine.world.now + timedelta(seconds=wait_seconds)
+    engine.wait(wait_seconds - 1)
+    late = engine.do("RESOLVE_OUTCOME", action, outcome="failed")
+    assert (engine.status(late), engine.status(action)) == ("approved", "outcome_unknown")
+    engine.wait(1)
     assert engine.try_at(resolved) == "applied"
     assert (engine.status(resolved), engine.status(action)) == ("executed", "approved")
 
@@ -156,6 +163,7 @@ def test_what_happened_is_rolled_back_by_an_action_of_its_own_which_its_own_poli
     assert (undone.action_type, undone.params) == ("TOP_UP", {"agent_id": "agent-1", "amount": -5})
     assert (undone.status, undone.issuer, undone.created_by) == ("requested", "ops-approval", "ops-console")
     assert engine.action(rolled).result == {"action_id": str(action), "rolled_back_by": str(undone.id)}
+    assert undone.id == made_by(rolled) != made_by(action)
     assert answer(engine.vote(undone.id, "admin")) == "not_eligible"
     assert answer(engine.vote(undone.id, "f1")) == "applied"
     again = engine.do("ROLL_BACK", action)
@@ -197,7 +205,8 @@ def test_rolling_back_comes_from_where_it_was_asked_for() -> None:
     easy = Policy.model_validate({"name": "Q", "criteria": {"origin": "system"}, "policy": rules, "priority": 999})
     found = engine.world.definitions
     engine.world.definitions = Definitions((*found.policies, Versioned(1, easy)), found.action_types)
-    assert engine.ask("ROLL_BACK", engine.ended(*KNOWN), origin="ops_ui", created_by="admin-3") == "applied"
+    asked = {"origin": "ops_ui", "created_by": "admin-3", "triggered_by": "alert-7"}
+    assert engine.ask("ROLL_BACK", engine.ended(*KNOWN), **asked) == "applied"
     rolled = engine.told.action_id
     assert rolled is not None
     for person in ("admin", "admin-2"):
@@ -206,6 +215,7 @@ def test_rolling_back_comes_from_where_it_was_asked_for() -> None:
     engine.try_at(rolled)
     inverse = engine.action(UUID((engine.action(rolled).result or {})["rolled_back_by"]))
     assert (inverse.origin, inverse.status) == ("ops_ui", "requested")
+    assert {"admin-3", "alert-7"} <= {*inverse.requirement.excluded}
 
 
 def test_what_names_no_inverse_is_not_rolled_back() -> None:

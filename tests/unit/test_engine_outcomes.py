@@ -36,6 +36,7 @@ class Called(InMemory):
 
     def next_try(self) -> float | None:
         at = self.action(self.id).next_attempt_at
+        assert self.action(self.id).due_at == at  # or no sweep would ring for it
         return None if at is None else (at - self.world.now).total_seconds()
 
 
@@ -121,11 +122,33 @@ def test_an_attempt_that_said_what_it_came_to_is_not_found_to_be_something_else(
     assert engine.state(2) == ("retry" if isinstance(said, Retry) else "rejected")
 
 
+def test_an_answer_about_an_earlier_attempt_settles_nothing() -> None:
+    engine = Called("queryable")
+    engine.finish(engine.id, 1, Unknown("timeout"))
+    engine.wait(CALL_ENDS)
+    assert engine.found(Retry("not there")) == "applied"
+    engine.wait(engine.next_try() or 0)
+    assert engine.start(engine.id, 2) == "applied"
+    engine.finish(engine.id, 2, Unknown("timeout"))
+    engine.wait(CALL_ENDS)
+    for outcome in (Retry("not there"), Rejected("no"), Done()):
+        assert engine.found(outcome, token=1) == "stale_token"
+    assert engine.status(engine.id) == "outcome_unknown"
+
+
+@pytest.mark.parametrize("outcome", [Rejected("why"), Retry("why"), Unknown("why")])
+def test_an_attempt_keeps_why_it_ended(outcome: Outcome) -> None:
+    engine = Called("neither")
+    engine.finish(engine.id, 1, outcome)
+    assert (engine.world.attempts[engine.id][1].reason, engine.action(engine.id).error) == ("why", "why")
+
+
 def test_one_worker_asks_at_a_time_however_long_the_service_takes() -> None:
     engine = Called("queryable", timeout_seconds=300)
     engine.finish(engine.id, 1, Unknown("timeout"))
     engine.wait(300 + LEASE_MARGIN_SECONDS)
     assert engine.start(engine.id, 2) == "applied"
+    assert engine.next_try() == 300
     engine.wait(299)
     assert engine.start(engine.id, 3) == "not_due"
     engine.wait(1)
@@ -165,6 +188,17 @@ def test_a_lease_is_renewed_as_long_as_the_call_may_last_and_no_longer() -> None
     assert engine.finish(engine.id, 1, Done()) == "applied"
     assert engine.status(engine.id) == "executed"
     assert engine.renew() == "stale_token"
+
+
+def test_a_sweep_at_the_old_end_of_a_renewed_lease_ends_nothing() -> None:
+    engine = Called("neither", timeout_seconds=100)
+    engine.wait(LEASE_SECONDS - 10)
+    assert engine.renew() == "applied"
+    engine.wait(10)
+    assert engine.sweep(engine.id) == "not_due"
+    engine.wait(LEASE_SECONDS - 10)
+    assert engine.sweep(engine.id) == "applied"
+    assert engine.status(engine.id) == "outcome_unknown"
 
 
 def test_a_worker_that_says_nothing_loses_its_lease_long_before_its_call_would_end() -> None:

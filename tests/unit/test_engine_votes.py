@@ -10,6 +10,7 @@ import pytest
 from domain.engine import step
 from domain.messages import Message, action_id, parse_body
 from domain.refusals import Code, Refusal
+from domain.voting import MAX_PARKED
 from tests.unit.in_memory import HOUR, NOW, WHOLE, InMemory, answer, body_of, directory
 
 ID = action_id("tooling", "k1", "")
@@ -63,6 +64,7 @@ def test_two_of_finance_reject_and_it_is_final() -> None:
         ("f1", {}, {"roles": ()}, "not_eligible"),
         ("f1", {}, {"roles": ("finance_ops",)}, "applied"),
         ("f1", {}, {"action_types": ("OTHER",)}, "out_of_scope"),
+        ("f1", {}, {"action_types": ("TOP_UP",)}, "applied"),
         ("f1", {}, {"types": ("CreateAction",)}, "out_of_scope"),
         ("f1", {"content_hash": "0" * 64}, {}, "content_hash_mismatch"),
         ("f1", {"cast_at": "2025-11-12T10:00:00Z"}, {}, "applied"),
@@ -143,6 +145,14 @@ def test_a_vote_before_its_action_is_parked_and_counted_when_it_comes() -> None:
     assert engine.events(ID) == ["created", "voted", "voted", "approved"]
     assert answer(step(engine.world, first)) == answer(step(engine.world, second)) == "applied"
     assert answer(step(engine.world, creator)) == "separation_of_duties"
+
+
+def test_a_hundred_votes_wait_for_an_action_and_no_more() -> None:
+    engine = InMemory()
+    waiting = [step(engine.world, vote_message(engine, f"p{number}")) for number in range(MAX_PARKED)]
+    assert {(receipt.outcome, receipt.action_id) for receipt in waiting} == {("parked", ID)}
+    assert answer(step(engine.world, vote_message(engine, "f1"))) == "too_many_parked"
+    assert answer(engine.vote(action_id("tooling", "k2", ""), "f1")) == "parked"
 
 
 def test_a_parked_vote_whose_key_was_revoked_since_is_refused() -> None:

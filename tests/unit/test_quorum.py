@@ -243,6 +243,12 @@ def test_who_is_not_eligible_counts_for_nothing_on_either_side() -> None:
     assert decision.missing == ("1 more of finance_ops",)
 
 
+def test_abstentions_are_among_all_votes_and_not_in_the_ratio() -> None:
+    choices = {"f1": "approve", "f2": "approve", "f3": "reject", "f4": "abstain"}
+    tally = decide(TWO_OF_FINANCE, {person: ["finance_ops"] for person in choices}, **choices).tally
+    assert (tally.votes_total, tally.approval_ratio) == (4, Decimal("0.6667"))
+
+
 def test_who_is_excluded_counts_for_nothing() -> None:
     roles = {"f1": ["finance_ops"], "f2": ["finance_ops"]}
     requirement = Requirement(tree=TWO_OF_FINANCE, required_ratio=Decimal("0.6"), excluded=("f2",))

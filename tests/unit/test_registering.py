@@ -62,6 +62,7 @@ def test_whose_own_key_it_is_does_not_vote_on_it() -> None:
     assert engine.perform(action) == "executed"
     (key,) = engine.world.changes.keys
     assert (key.issuer, key.person_id, key.scope["types"]) == ("person:admin", "admin", ["CastVote"])
+    assert engine.world.keys[key.kid].person == "admin"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from domain.outcome import Rejected
 from domain.policy import Rules
-from tests.unit.in_memory import RULES, InMemory, answer, directory
+from tests.unit.in_memory import RULES, WHOLE, InMemory, answer, directory
 
 ROLES = {"eve": ["finance_ops", "ops_admin"], "f1": ["finance_ops"], "f2": ["finance_ops"], "agent-1": ["finance_ops"]}
 
@@ -61,6 +61,20 @@ def test_what_an_action_led_to_is_not_approved_by_who_had_a_part_in_either() -> 
     asked = {"action_type": "RETRY", "params": {"action_id": str(subject), "reason": "again"}, "idempotency_key": None}
     retry = engine.created(asked | {"created_by": "ops"})
     assert engine.action(retry).requirement.excluded == tuple(sorted(["agent-1", "eve", "f2", "ops", str(subject)]))
+
+
+def test_who_asks_for_a_change_of_the_rules_does_not_vote_on_it_whatever_the_policy_allows() -> None:
+    engine = company(allow_self_approval=True)
+    params = {"kind": "policy", "name": "P", "replaces": 1, "definition": None, "reason": "nobody needs it"}
+    names_it = WHOLE.model_copy(update={"types": ("CreateAction",), "action_types": ("CHANGE_DEFINITION",)})
+    asked = engine.create(
+        {"action_type": "CHANGE_DEFINITION", "params": params, "created_by": "eve", "triggered_by": "f1"},
+        scope=names_it,
+    )
+    assert asked.action_id is not None
+    assert answer(engine.vote(asked.action_id, "f2")) == "applied"
+    for person in ("eve", "f1"):
+        assert answer(engine.vote(asked.action_id, person)) == "separation_of_duties"
 
 
 @pytest.mark.parametrize("given", [1, "true", None, []])

@@ -1,14 +1,16 @@
 """What a policy can ask of every vote: that it names the content that was seen, and that the voter's own key signed it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from domain import creation
 from domain.engine import step
 from domain.messages import Message, action_id
 from domain.policy import Rules
-from tests.unit.in_memory import RULES, InMemory, answer, body_of
+from tests.unit.in_memory import RULES, WHOLE, InMemory, answer, body_of
 
 ID = action_id("tooling", "k1", "")
 BOTH = {"require_content_hash": True, "require_personal_key": True}
@@ -52,6 +54,30 @@ def test_a_vote_without_what_the_policy_asks_for_is_refused_whatever_it_says(
     engine.created()
     assert vote(engine, "f1", choice, own=own, seen=content(engine) if seen else None) == expected
     assert engine.events(ID) == (["created", "voted"] if expected == "applied" else ["created"])
+
+
+def test_a_persons_own_key_casts_nobody_elses_votes() -> None:
+    engine = InMemory()
+    engine.created()
+    vote_of_f2 = replace(message(engine, "f2"), person="f1")
+    assert answer(step(engine.world, vote_of_f2)) == "out_of_scope"
+    assert engine.events(ID) == ["created"]
+
+
+def test_a_key_that_is_bound_to_roles_speaks_for_nobody_who_is_named() -> None:
+    engine = InMemory({"required_quorum": {"type": "specific_users", "value": {"users": ["f1"]}}})
+    engine.created()
+    bound = WHOLE.model_copy(update={"roles": ("finance_ops",)})
+    assert answer(step(engine.world, replace(message(engine, "f1"), scope=bound))) == "not_eligible"
+    assert vote(engine, "f1") == "applied"
+    assert engine.status(ID) == "approved"
+
+
+def test_no_two_actions_have_one_content() -> None:
+    engine = InMemory()
+    twins = [engine.action(engine.created({"idempotency_key": None})) for _ in range(2)]
+    assert twins[0].content_hash != twins[1].content_hash
+    assert [creation.content_hash_of(action) for action in twins] == [action.content_hash for action in twins]
 
 
 def test_a_tool_cannot_take_back_what_a_person_signed() -> None:
