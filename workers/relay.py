@@ -23,7 +23,7 @@ STREAM = "ops_approval:events"
 """The stream's key."""
 
 KEPT = 100_000
-"""About how many entries the stream keeps: with entries of 500 bytes, 50 MiB of the memory that the queue is in too."""
+"""About how many entries the stream keeps. Some 200 bytes each, that is 20 MB of the memory that the queue is in too."""
 
 _PAGE = 500
 _PATIENCE_SECONDS = 5

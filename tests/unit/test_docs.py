@@ -14,11 +14,14 @@ from typer.main import get_command
 from db.invariants import load
 from domain import quorum_tree
 from domain.action_type import ActionType
+from domain.outgoing import TOLD
 from domain.policy import Rules
+from domain.trail import EventName
 from workers import definition_files
 from workers.cli.main import app
 from workers.handlers import http
 from workers.invariants import LOOKS
+from workers.relay import KEPT, STREAM
 from workers.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -96,6 +99,16 @@ def test_the_action_types_and_inverses_that_a_page_shows_can_be_put_in_force() -
             for key, params in (("done", undone), ("undone", undoes))
         ]
     assert sandbox_says == [200, 200]
+
+
+def test_the_events_that_a_page_lists_are_all_there_are_with_what_is_told_of_them() -> None:
+    page = (ROOT / "docs" / "events.md").read_text()
+    _, _, table = page.partition("| event | in `data` |")
+    rows = re.findall(r"^\| (`.+?) \| (.*?) ?\|$", table.partition("\n\n")[0], re.MULTILINE)
+    assert sorted(name for names, _ in rows for name in re.findall(r"`(\w+)`", names)) == sorted(EventName)
+    assert {name for _, told in rows for name in re.findall(r"`(\w+)`", told)} == set(TOLD)
+    assert f"`{STREAM}`" in page
+    assert page.count(f"{KEPT:,}") == 2
 
 
 def test_every_status_of_an_answer_means_what_the_page_about_execution_says() -> None:
