@@ -256,4 +256,4 @@ def test_where_nobody_need_approve_it_is_approved_at_once() -> None:
     decision = quorum.decide(asked, [], directory({}), NOW)
     assert (decision.verdict, decision.reason) == ("approved", "no_approval_required")
     tally = decision.tally
-    assert (tally.quorum_satisfied, tally.votes_total, tally.approval_ratio) == (True, 0, 0)
+    assert (tally.quorum_satisfied, tally.votes_total, tally.approval_ratio) == (True, 0, Decimal(0))
