@@ -108,15 +108,15 @@ def _steps(policy: Policy) -> Iterator[Found]:
 
 def _easier_steps(policy: Policy) -> Iterator[Found]:
     rules = policy.policy
-    if rules.tree is None or quorum_tree.pool_roles(rules.tree):
-        return  # of how many people a share of a role is depends on who holds it
-    fewest = quorum_tree.fewest(rules.tree, Directory(), _NO_MOMENT)
+    if rules.tree is None:
+        return
+    fewest = quorum_tree.fewest(rules.tree, Directory(), _NO_MOMENT)  # a share of a role is one person at least
     for step in rules.escalation:
         if step.is_easier(fewest):
             yield (
                 "waiting_makes_it_easier",
                 (
-                    f"After waiting, {step.role} decides with {step.min_votes} in all where the quorum asks for {fewest}. "
+                    f"After waiting, {step.role} decides with {step.min_votes} in all where the quorum asks for {fewest} at least. "
                     "Leave min_votes out unless that is meant."
                 ),
             )

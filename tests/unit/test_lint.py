@@ -75,6 +75,16 @@ def test_a_sound_policy_is_not(rules: dict[str, Any], criteria: dict[str, Any]) 
     assert found({"policy": rules, "criteria": criteria}) == []
 
 
+def test_a_step_that_is_easier_than_a_quorum_with_a_share_of_a_role_is_doubted() -> None:
+    share = {"type": "percentage", "value": {"percentage": 0.5, "pool": "ops_admin"}}
+    quorum = {"type": "all_of", "value": {"of": [TWO, share]}}
+    steps = [{"role": "cfo", "timeout_seconds": 60, "min_votes": least} for least in (1, 3)]
+    assert found({"policy": {"required_quorum": quorum, "escalation": steps[:1]}}) == [
+        ("P0", "waiting_makes_it_easier")
+    ]
+    assert found({"policy": {"required_quorum": quorum, "escalation": steps[1:]}}) == []
+
+
 def test_one_who_alone_would_agree_to_what_the_engine_does_itself_is_an_error() -> None:
     criteria = {"action_type": {"$in": ["RETRY", "TOP_UP"]}}
     assert found({"criteria": criteria, "policy": {"required_quorum": ONE}}) == [("P0", "passed_over")]
