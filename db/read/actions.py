@@ -75,7 +75,7 @@ def list_actions(conn: Connection, statuses: Collection[Status], limit: int, off
                                   order by a.created_at desc, a.id limit %(limit)s + %(offset)s) as of_status
         )
         select id, action_type, target_tenant_type, target_tenant_id, status, risk_level, votes_approve, votes_reject,
-               quorum_satisfied, unreachable, created_by, created_at, expires_at,
+               quorum_satisfied, unreachable, created_by, created_at, expires_at, due_at, next_attempt_at,
                (select e.event from audit_trail e
                  where e.action_id = newest.id and e.event in ('glass_broken', 'ratified', 'ratification_refused')
                  order by e.seq desc limit 1) as glass

@@ -112,6 +112,24 @@ def test_an_empty_database_is_told_to_be_initialised_and_then_serves(
     assert "No unfinished actions" in run("actions", "list", **urls).stdout
 
 
+def test_help_names_options_in_full_on_a_terminal_of_80_columns() -> None:
+    told = run("create", "--help", COLUMNS="80").stdout
+    assert all(option in told for option in ("--idempotency-key", "--timeout-seconds", "--no-auto-execute"))
+
+
+def test_what_is_approved_expires_with_its_approval_and_not_with_the_time_for_votes(installation: Installation) -> None:
+    urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
+    (created,) = installation.tell("sira", top_up())
+    action_id = created.action_id
+    assert action_id is not None
+    for person in ("finance-user-1", "finance-user-2"):
+        installation.vote(action_id, person)
+    due_at = installation.action(action_id)["due_at"]
+    assert due_at != installation.action(action_id)["expires_at"]
+    (line,) = run("actions", "list", **urls).stdout.splitlines()[1:]
+    assert line.endswith(f"{due_at:%Y-%m-%d %H:%M:%S}")
+
+
 def test_a_receipt_is_found_by_the_hash_of_its_token(installation: Installation) -> None:
     urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
     unknown = Producer(installation.client, SigningKey.generate("nobody-1", "nobody")).send(top_up())

@@ -40,9 +40,11 @@ _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDI
 
 app = typer.Typer(
     help="Dangerous operations happen only when the right people agreed, exactly once, with a trail.",
-    epilog="Exit codes: 0 done, 1 refused, not executed or a problem found, 2 wrong use, 3 a server does not answer.",
+    epilog="Options such as --data and --json come after the command. "
+    "Exit codes: 0 done, 1 refused, not executed or a problem found, 2 wrong use, 3 a server does not answer.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # its tables cut the names of options short on a terminal of 80 columns
     pretty_exceptions_enable=False,
 )
 app.command()(up.up)

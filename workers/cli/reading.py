@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -73,7 +74,15 @@ def _list_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
         status.append(", unreachable")
     if row["glass"] is not None:
         status.append(f", {_RATIFIED[row['glass']]}", style=coloured(row["glass"]).style)
-    return (str(row["id"]), row["action_type"], target, status, *votes, row["created_by"], when(row["expires_at"]))
+    until = when(_expires_at(row))
+    return (str(row["id"]), row["action_type"], target, status, *votes, row["created_by"], until)
+
+
+def _expires_at(row: dict[str, Any]) -> datetime | None:
+    """When an action expires if nobody does anything: what was approved has a deadline of its own, what is over has none."""
+    waits_to_be_executed = row["status"] == Status.APPROVED and row["next_attempt_at"] is None
+    expires_at: datetime | None = row["due_at"] if waits_to_be_executed else row["expires_at"]
+    return expires_at if waits_to_be_executed or row["status"] in OPEN else None
 
 
 @actions.command("show")
