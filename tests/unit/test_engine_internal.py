@@ -187,8 +187,9 @@ def test_what_failed_to_roll_back_is_tried_again_and_not_made_twice() -> None:
     assert engine.status(inverse) == "approved"
 
 
-def test_what_took_back_is_not_undone_by_taking_back_again() -> None:
-    engine = Company(inverse={"action_type": "TOP_UP", "copies": ["agent_id"], "params": {"amount": -5}})
+@pytest.mark.parametrize("params", [{"amount": -5}, {"amount": -5, "agent_id": "agent-1"}])
+def test_what_took_back_is_not_undone_by_taking_back_again(params: dict[str, Any]) -> None:
+    engine = Company(inverse={"action_type": "TOP_UP", "copies": ["agent_id"], "params": params})
     taken_back = engine.approved(params={"agent_id": "agent-1", "amount": -5})
     engine.ask_to_execute(taken_back)
     engine.try_at(taken_back)

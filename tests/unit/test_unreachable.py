@@ -50,6 +50,17 @@ def test_the_time_of_a_step_that_began_early_runs_from_then() -> None:
     assert engine.status(action) == "expired"
 
 
+def test_steps_of_nobody_that_a_deadline_reached_take_no_time_whoever_noticed_when() -> None:
+    chain = [{"role": role, "timeout_seconds": HOUR} for role in ("board", "council", "cfo")]
+    engine = company(FINANCE | {"cfo": ["cfo"]}, escalation_role=None, escalation=chain)
+    action = engine.created()
+    engine.world.directory = directory({"f1": ["finance_ops"], "f2": ["finance_ops"], "cfo": ["cfo"]})
+    engine.wait(HOUR + 600)
+    engine.sweep(action)
+    assert [data["reason"] for data in told(engine, "escalated")] == ["deadline_passed", "out_of_reach", "out_of_reach"]
+    assert engine.action(action).expires_at == NOW + timedelta(hours=2)
+
+
 def test_with_no_step_left_it_is_told_once_and_the_deadline_decides() -> None:
     engine = company(FINANCE, escalation_role=None)
     action = engine.created()
