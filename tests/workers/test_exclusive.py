@@ -140,8 +140,10 @@ def test_a_batch_gives_up_keys_and_takes_them_again(installation: Installation) 
         for number in range(20)
     ]
     assert {receipt.outcome for receipt in installation.apply([*cancels, *again]).receipts} == {"applied"}
-    statuses = {installation.action(ticket.action_id)["status"] for ticket in again if ticket.action_id}
-    assert statuses == {"escalated"}
+    opened = [ticket.action_id for ticket in again]
+    assert {installation.action(action_id)["status"] for action_id in opened if action_id} == {"escalated"}
+    written = "select count(distinct xmin::text) from actions where id = any(%s)"
+    assert installation.scalar(written, [*first, *opened]) == 1  # in one transaction: the batch was not split for it
 
 
 def test_a_failed_action_is_not_tried_again_beside_another(guarded: Installation) -> None:
