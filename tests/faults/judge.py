@@ -2,13 +2,16 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import cast
 
 import psycopg
 import redis
 
+from db.events import read_backlog
 from tests.faults.stage import Stage
 from tests.faults.workload import SETTLED, Workload
 from workers import invariants
+from workers.relay import STREAM
 from workers.stack.process import wait_until
 
 DRAIN_SECONDS = 120
@@ -66,11 +69,12 @@ def _look(workload: Workload) -> str:
         outcomes = workload.outcomes()
         unsettled = [what for sha in workload.tickets if (what := outcomes.get(sha, "missing")) not in SETTLED]
         moving = stage.rows(_MOVING)
+        untold = read_backlog(stage.conn).events
     except (psycopg.Error, redis.RedisError) as error:
         return type(error).__name__
-    if missing or unsettled or moving:
+    if missing or unsettled or moving or untold:
         states = sorted({*unsettled, *(row["status"] for row in moving)})
-        waiting = f"{len(unsettled)} unsettled, {len(moving)} moving {states}"
+        waiting = f"{len(unsettled)} unsettled, {len(moving)} moving {states}, {untold} untold"
         return f"{missing} without a receipt, {waiting}"
     return ""
 
@@ -88,6 +92,7 @@ def judge(workload: Workload, *, redis_forgets: bool) -> Verdict:
     verdict.lost_messages = len(lost)
     verdict.lost_votes = len((lost & workload.votes) | unheard)
     _compare_effects(stage, verdict)
+    _compare_stream(stage, verdict)
     verdict.naive_doubled = sum(count > 1 for count in stage.naive.effects().values())
     verdict.wrong += [
         f"{broken.invariant.name}: {broken.violations}"
@@ -102,6 +107,18 @@ def judge(workload: Workload, *, redis_forgets: bool) -> Verdict:
     if verdict.lost_messages or verdict.lost_votes:
         verdict.wrong.append(f"{verdict.lost_messages} messages and {verdict.lost_votes} votes are lost")
     return verdict
+
+
+def _compare_stream(stage: Stage, verdict: Verdict) -> None:
+    """Of each action the stream must tell every event, for the first time in order, whatever it repeats."""
+    told: dict[str, dict[str, None]] = {}
+    for _, fields in cast("list[tuple[bytes, dict[bytes, bytes]]]", stage.client.xrange(STREAM)):
+        told.setdefault(fields[b"action_id"].decode(), {})[fields[b"seq"].decode()] = None
+    for row in stage.rows("select id::text, event_seq from actions"):
+        if [*told.get(row["id"], ())] != [str(seq) for seq in range(1, row["event_seq"] + 1)]:
+            verdict.wrong.append(
+                f"of {row['id']} the stream tells {[*told.get(row['id'], ())]} of {row['event_seq']} events"
+            )
 
 
 def _compare_effects(stage: Stage, verdict: Verdict) -> None:

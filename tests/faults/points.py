@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from db import due
+from db import due, events
 from domain import executing, outcomes
 from domain.executing import AttemptFinished
 from workers import apply, execution
@@ -43,6 +43,7 @@ POINTS = {
     "before any commit": Point(apply, "save", afterwards=True),
     "before the forgetting": Point(Doorbell, "forget", afterwards=False),
     "after the forgetting": Point(Doorbell, "forget", afterwards=True),
+    "between the stream and its cursor": Point(events, "advance", afterwards=False),
 }
 
 LEASE_SECONDS = 3
