@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID, uuid5
 
 from pydantic import (
@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from domain.definition import RiskName, Seconds
+from domain.definition import Origin, RiskName, Seconds
 from domain.exact_json import MAX_INTEGER
 from domain.keys import Scope
 from domain.policy import Ratio
@@ -96,7 +96,7 @@ class CreateAction(Body):
     """
 
     idempotency_key: Key | None = None
-    origin: Literal["sira", "system", "ops_ui", "module", "alert"]
+    origin: Origin
     action_type: Name
     params: dict[str, JsonValue]
     target_tenant_type: Name | None = None
