@@ -33,4 +33,7 @@ class Risk(IntEnum):
     critical = 3
 
 
+Origin = Literal["sira", "system", "ops_ui", "module", "alert"]
+"""Where an action was asked for."""
+
 RiskName = Literal["low", "medium", "high", "critical"]

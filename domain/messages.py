@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 from uuid import UUID, uuid5
 
 from pydantic import (
@@ -26,7 +26,7 @@ from pydantic import (
 
 from domain import mistakes
 from domain.body import Body, Key, Moment, Text
-from domain.definition import RiskName, Seconds
+from domain.definition import Origin, RiskName, Seconds
 from domain.exact_json import MAX_INTEGER
 from domain.keys import Scope
 from domain.policy import Ratio
@@ -67,7 +67,7 @@ class CreateAction(Body):
     """
 
     idempotency_key: Key | None = None
-    origin: Literal["sira", "system", "ops_ui", "module", "alert"]
+    origin: Origin
     action_type: Name
     params: dict[str, JsonValue]
     target_tenant_type: Name | None = None

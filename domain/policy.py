@@ -1,10 +1,11 @@
 """Policies: which one an action falls under, and what it asks for."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -12,8 +13,8 @@ from domain import criteria as matching
 from domain import quorum_tree
 from domain.action_type import ActionType
 from domain.break_glass import BreakGlass
-from domain.conditions import Finding
-from domain.definition import DAY_SECONDS, Definition, Kind, Seconds
+from domain.conditions import Condition, Finding
+from domain.definition import DAY_SECONDS, Definition, Kind, Origin, RiskName, Seconds
 from domain.internal_types import INTERNAL_TYPES
 from domain.operators import ORDERINGS
 from domain.quorum import EscalationStep, VetoRoles, pools
@@ -25,6 +26,10 @@ FIELDS = frozenset(
     {"action_type", "origin", "risk_level", "target_tenant_type", "target_tenant_id", "created_by", "params"}
 )
 """The fields of an action that criteria may look at; `params` with any path below it."""
+
+
+_NAMES: Mapping[str, tuple[str, ...]] = {"origin": get_args(Origin), "risk_level": get_args(RiskName)}
+"""Fields that have one of these values; whoever asks for another has misspelt one, and a weaker policy would win by that."""
 
 
 def _a_number(value: Any) -> Any:
@@ -162,12 +167,24 @@ class Policy(Definition):
                 raise ValueError("criteria: risk levels are names and have no order here; list them with $in")
             if root != "params" and not condition.judge({root: "text"}).sure:
                 raise ValueError(f"criteria: {condition.path} is text, but {condition.words} asks for something else")
+            if unknown := _misspelt(condition):
+                raise ValueError(
+                    f"criteria: {json.dumps(unknown[0])} is no {root}; there are {', '.join(_NAMES[root])}"
+                )
         return self
 
     @cached_property
     def parsed_criteria(self) -> matching.Criteria:
         """The criteria, understood."""
         return matching.parse(self.criteria)
+
+
+def _misspelt(condition: Condition) -> list[Any]:
+    """What a condition compares its field with and the field never is."""
+    if condition.path not in _NAMES or condition.operator not in {"$eq", "$ne", "$in", "$nin"}:
+        return []
+    values = condition.operand if condition.operator in {"$in", "$nin"} else [condition.operand]
+    return [value for value in values if value not in _NAMES[condition.path]]
 
 
 DEFAULT_POLICY = Policy.model_validate(

@@ -58,3 +58,24 @@ def test_a_refusal_for_a_mistaken_type_names_the_condition_that_it_comes_from() 
     answer = policy.choose(definitions(make(criteria=either)), {"origin": "alert", "params": {"y": "5", "z": "1"}})
     assert isinstance(answer, Refusal)
     assert answer.detail == "Policy 'A' asks for params.z in [1, 2]."
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        {"risk_level": "High"},
+        {"risk_level": None},
+        {"risk_level": {"$in": ["high", "severe"]}},
+        {"risk_level": {"$ne": "Low"}},
+        {"risk_level": {"$all": ["high", "urgent"]}},
+        {"origin": "SIRA"},
+        {"origin": {"$not": {"$in": ["console"]}}},
+        {"$nor": [{"origin": {"$nin": ["sira", "ops-ui"]}}]},
+    ],
+)
+def test_a_risk_level_or_an_origin_that_there_is_not_is_an_error(criteria: dict[str, Any]) -> None:
+    with pytest.raises(
+        ValueError, match=r"criteria: (null|\".*\") is no (risk_level; there are low|origin; there are sira)"
+    ):
+        make(criteria=criteria)
+    assert make(criteria={"params": {"$exists": True}, "params.risk_level": "High", "params.origin": "console"})
