@@ -147,11 +147,11 @@ def test_a_scheduler_outlives_rabbitmq(installation: Installation, rabbitmq: Rab
         thread = threading.Thread(target=scheduler.run)
         thread.start()
         try:
-            wait_for(lambda: installation.scalar("select count(*) from schedule") == 2)
+            wait_for(lambda: installation.scalar("select count(*) from schedule") == 3)
             rabbitmq.kill()
             rabbitmq.start()
             installation.owner.execute("delete from schedule")
-            wait_for(lambda: installation.scalar("select count(*) from schedule") == 2, 30)
+            wait_for(lambda: installation.scalar("select count(*) from schedule") == 3, 30)
         finally:
             scheduler.stopping.set()
             thread.join()
