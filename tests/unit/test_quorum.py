@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from domain import quorum, quorum_tree
+from domain.creation import FROZEN
 from domain.directory import Directory, Grant
-from domain.quorum import Choice, CountedVote, Decision, Requirement
+from domain.quorum import Choice, CountedVote, Decision, Requirement, Tally
 from domain.quorum_tree import ANY_ROLE, Need, People, Tree
 
 NOW = datetime(2025, 11, 12, 10, tzinfo=UTC)
@@ -284,3 +285,27 @@ def test_a_percentage_is_rounded_up_in_decimals(size: int, expected: int) -> Non
     tree = quorum_tree.parse(_share(0.6, [f"user-{number}" for number in range(size)]))
     assert isinstance(tree, Need)
     assert tree.count == expected
+
+
+def test_what_is_not_said_opens_nothing() -> None:
+    asked = Requirement(tree=None, required_ratio=Decimal("0.5"))
+    assert (asked.steps_reached, asked.steps, asked.break_glass, asked.excluded, asked.veto_roles) == (
+        0,
+        (),
+        None,
+        (),
+        (),
+    )
+    assert not CountedVote("p1", Choice.APPROVE, frozenset({"finance_ops"})).breaks_glass
+    assert not Tally().quorum_satisfied
+
+
+@pytest.mark.parametrize("ratio", ["0.49", "0", "-1", "1.01"])
+def test_a_requirement_with_another_ratio_than_from_one_half_to_one_is_an_error(ratio: str) -> None:
+    with pytest.raises(ValueError, match="required_ratio"):
+        Requirement(tree=None, required_ratio=Decimal(ratio))
+
+
+def test_the_content_that_people_vote_on_is_all_that_is_frozen() -> None:
+    assert {"params", "requirement", "created_by", "action_type_version", "policy_version"} <= set(FROZEN)
+    assert "body_sha256" not in FROZEN
