@@ -3,30 +3,41 @@
 from datetime import datetime
 from uuid import UUID
 
-from db import rows
+from db import glass, rows
 from db.connect import Connection
 from db.definitions import load_definitions
 from db.invariants import snapshot
 from db.keys import load_key_ring
 from domain.directory import Directory
+from domain.internal_types import Internal
 from domain.world import World
 
 
 def world(conn: Connection, action_id: UUID | None) -> World:
-    """The whole directory, the keys and the definitions, with this action and its votes if it is there."""
+    """The whole directory, the keys and the definitions, with this action and its votes if it is there.
+
+    With what asks to ratify comes what it is about: that is told when its time is up.
+    """
     with snapshot(conn):
         ring = load_key_ring(conn)
         found = World(now=_clock(conn), audience="", definitions=load_definitions(conn), keys=ring.keys)
         grants = conn.execute("select * from grants where coalesce(ends_at > %s, true)", [found.now]).fetchall()
         people = conn.execute("select id from people where snapshot = (select max(snapshot) from people)").fetchall()
-        found.directory = Directory.of(map(rows.grant, grants), (row["id"] for row in people))
-        for row in conn.execute("select * from actions where id = %s", [action_id]).fetchall():
+        for row in conn.execute(
+            """
+            select * from actions
+             where id = %s or id = (select caused_by from actions where id = %s and action_type = %s)
+            """,
+            [action_id, action_id, Internal.RATIFY],
+        ).fetchall():
             found.actions[row["id"]] = rows.action(row)
         statement = "select v.*, k.revoked_why from votes v join keys k using (kid) where action_id = %s"
         for row in conn.execute(statement, [action_id]).fetchall():
             found.votes.setdefault(row["action_id"], {})[row["person_id"]] = rows.vote(row)
             if row["revoked_why"] == "compromised":
                 found.compromised.add(row["kid"])
+        refused_at = glass.load(conn, found, [])
+        found.directory = Directory.of(map(rows.grant, grants), (row["id"] for row in people), refused_at)
     return found
 
 
