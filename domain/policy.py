@@ -41,8 +41,8 @@ def _a_number(value: Any) -> Any:
 MOST_STEPS = 8
 """How many escalation steps a policy may have."""
 
-Ratio = Annotated[Decimal, Field(ge=Decimal("0.5"), le=1), BeforeValidator(_a_number)]
-"""An approval ratio: exact, from one half to one."""
+Ratio = Annotated[Decimal, Field(ge=Decimal("0.5"), le=1, decimal_places=20), BeforeValidator(_a_number)]
+"""An approval ratio, from one half to one; with no more places than its product with a number of people has exactly."""
 
 
 class Rules(BaseModel):

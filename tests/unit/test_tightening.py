@@ -41,6 +41,16 @@ def test_a_producer_cannot_ask_for_less() -> None:
     assert action.required_quorum["type"] == "role"
 
 
+def test_two_of_three_are_less_than_a_ratio_that_is_just_above_two_thirds() -> None:
+    engine = InMemory({"escalation_role": None})
+    action = engine.created({"required_ratio": "0.66666666666666666667"})
+    for person, choice in (("f3", "reject"), ("f1", "approve"), ("f2", "approve")):
+        engine.vote(action, person, choice)
+    assert engine.status(action) == "pending_approval"
+    engine.vote(action, "f3", "abstain")
+    assert engine.status(action) == "approved"
+
+
 def test_the_higher_ratio_and_the_shorter_time_count() -> None:
     engine = InMemory({"required_ratio": 0.6, "timeout_seconds": 600, "escalation_role": "cfo"})
     action = engine.action(engine.created({"required_ratio": 0.9, "timeout_seconds": 60}))
@@ -55,6 +65,7 @@ def test_the_higher_ratio_and_the_shorter_time_count() -> None:
         {"required_ratio": 0},
         {"required_ratio": 0.4},
         {"required_ratio": True},
+        {"required_ratio": "0.66666666666666666666666666666666666667"},  # times 3 it would be rounded to 2
         {"timeout_seconds": 0},
         {"timeout_seconds": "60"},
         {"required_quorum": {}},
