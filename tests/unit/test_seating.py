@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.quorum_tree import People, Seats
+from domain.quorum_tree import ANY_ROLE, People, Seats
 from domain.seating import Voices, fills, people_in, unfilled
 
 A, B, C = (People(role=role) for role in "abc")
-ROLES = st.frozensets(st.sampled_from("abc"), min_size=1, max_size=2)
+NAMED = People(ids=("p0", "p1", "v0", "v1"))
+ROLES = st.frozensets(st.sampled_from(["a", "b", "c", ANY_ROLE]), min_size=1, max_size=3)
 PERSONS = st.sampled_from(["p0", "p1", "p2", "p3"])
 VOICES = st.dictionaries(
     st.sampled_from(["v0", "v1", "v2", "v3"]), st.dictionaries(PERSONS, ROLES, min_size=1, max_size=3), min_size=1
 )
-SEATS = st.dictionaries(st.sampled_from([A, B, C]), st.integers(1, 2), min_size=1)
+SEATS = st.dictionaries(st.sampled_from([A, B, C, NAMED]), st.integers(1, 2), min_size=1)
 
 
 def people_spoken_for(voices: Voices) -> Iterator[dict[str, frozenset[str]]]:
@@ -67,6 +68,8 @@ def test_as_many_are_seated_as_trying_everything_would(voices: Voices, seats: Se
         ({"v0": {"p0": "a", "p1": "a"}, "v1": {"p0": "a"}}, {A: 2}),
         # Whoever sits on the one seat for the second must be spoken for no more, and its voter speak for another.
         ({"v0": {"p0": "a", "p1": "b"}, "v1": {"v1": "a"}}, {A: 1, B: 1}),
+        # The first may sit by name or by role, the second by name.
+        ({"v0": {"v0": "b*"}, "v1": {"v1": "*"}}, {NAMED: 1, B: 1}),
     ],
 )
 def test_who_sits_makes_room_where_that_seats_one_more(
@@ -76,6 +79,31 @@ def test_who_sits_makes_room_where_that_seats_one_more(
     told = {voter: {person: frozenset(roles) for person, roles in voices[voter].items()} for voter in ordered}
     assert fills([seats], told)
     assert unfilled(seats, told) == {}
+    assert people_in(seats, told) == len(told)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_who_gave_up_a_person_for_another_speaks_for_that_one_alone(order: tuple[int, ...]) -> None:
+    listed = [("v0", ["p0", "p1"]), ("v1", ["p0"]), ("v2", ["p1"])]
+    voices = {voter: dict.fromkeys(people, frozenset("a")) for voter, people in (listed[number] for number in order)}
+    assert people_in([A], voices) == 2
+    assert unfilled({A: 3}, voices) == {A: 1}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize(
+    "voices",
+    [
+        # One may sit anywhere, two on the same seat.
+        {"v0": {"v0": "abc"}, "v1": {"v1": "a"}, "v2": {"v2": "a"}},
+        # One may speak for somebody on any seat, two for those of the same.
+        {"v0": {"p0": "a", "p1": "b", "p2": "c"}, "v1": {"v1": "a"}, "v2": {"p0": "a"}},
+    ],
+)
+def test_who_moves_leaves_nothing_behind(voices: dict[str, dict[str, str]], order: tuple[int, ...]) -> None:
+    ordered = [list(voices)[number] for number in order]
+    told = {voter: {person: frozenset(roles) for person, roles in voices[voter].items()} for voter in ordered}
+    assert sum(unfilled({A: 1, B: 1, C: 1}, told).values()) == 1
 
 
 def test_two_voices_for_one_person_are_one_and_have_the_roles_of_both() -> None:
