@@ -17,6 +17,7 @@ from domain.exact_json import canonical, parse_json
         (b"[" * 33 + b"]" * 33, "nested"),
         (b'{"a":' * 33 + b"1" + b"}" * 33, "nested"),
         (b"[" * 30_000, "nested"),
+        (b"[" * 31 + b"[]," * 40 + b"[[" + b"]" * 33, "nested"),  # what was closed before buys no depth
         (b'{"a":1,"a":2}', "twice"),
         (b'[{"b":{"a":1,"\\u0061":1}}]', "twice"),
         (b"NaN", "NaN"),
@@ -31,6 +32,8 @@ from domain.exact_json import canonical, parse_json
         (b"1" * 5000, "2\\^53"),
         (b'"\\u0000"', "u0000"),
         (b'{"a\\u0000":1}', "u0000"),
+        (b'["\\u0000"]', "u0000"),
+        (b'{"a":"\\u0000"}', "u0000"),
         (b'"\\ud800"', "surrogate"),
         (b'["\\udc00\\ud800"]', "surrogate"),
         (b'{"\\udfff":1}', "surrogate"),
