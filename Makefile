@@ -37,7 +37,7 @@ fuzz: setup-dev ## feed it what nobody would send, for minutes (Linux; ARGS=-max
 mutants: setup-dev ## change domain/ in thousands of ways and see which the tests miss, for hours (ARGS="'domain.quorum*'": less)
 	@.venv/bin/python -I -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
 		--require-hashes -r requirements-mutants.lock
-	@.venv/bin/mutmut run $(ARGS) && .venv/bin/mutmut results
+	@.venv/bin/mutmut run $(ARGS) && .venv/bin/mutmut results | sed '/: not checked$$/d'
 
 lock: setup-dev ## pin the dependencies of pyproject.toml (ARGS=--upgrade takes the newest)
 	@$(BUILD_NEEDS) | $(COMPILE) --extra embedded --extra dev -o requirements-dev.lock $(ARGS) >/dev/null
