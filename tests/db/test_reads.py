@@ -1,13 +1,16 @@
 """What callers read: lists, histories and figures, under the names that they know; with no more rights than a reader has."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg import sql
 
 from db import connect, read
 from domain.engine import Due
@@ -89,7 +92,8 @@ def test_a_role_sees_what_it_can_fill_a_seat_of_wherever_in_the_tree(
 
 
 def test_who_may_veto_is_asked(company: Installation, reader: connect.Connection) -> None:
-    assert asks(reader, "risk") == [created(company, "tree", amount=2)]
+    tree = created(company, "tree", amount=2)
+    assert asks(reader, "risk") == [tree]
 
 
 def test_the_role_of_an_escalation_step_is_asked_from_the_step_on(
@@ -281,6 +285,20 @@ def test_a_policy_is_found_by_its_name_until_it_is_removed(company: Installation
     )
     assert read.get_policy(reader, "Named") is None
     assert read.get_policy(reader, "Nobody's") is None
+
+
+def test_the_page_about_reads_has_every_function_and_the_columns_of_its_views(reader: connect.Connection) -> None:
+    page = Path(__file__).parent.parent.parent.joinpath("docs", "reads.md").read_text()
+    told = set(re.findall(r"`(\w+)\(conn", page))
+    assert told <= set(read.__all__)
+    assert {name for name in read.__all__ if "pending" in name or "history" in name or "stats" in name} <= told
+    sections = re.findall(r"^### (\w+_\w+)\n\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
+    assert len(sections) == 8
+    for view, text in sections:
+        described = reader.execute(sql.SQL("select * from {} limit 0").format(sql.Identifier(view))).description
+        columns = [column.name for column in described or ()]
+        listed = re.findall(r"`(\w+)`", text)
+        assert view == "pending_actions" or listed[: len(columns)] == columns, view
 
 
 def test_a_reader_reads_all_that_concerns_an_action(company: Installation, reader: connect.Connection) -> None:
