@@ -1,13 +1,16 @@
 """What callers read: lists, histories and figures, under the names that they know; with no more rights than a reader has."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg import sql
 
 from db import connect, read
 from domain.engine import Due
@@ -38,17 +41,6 @@ policies:
       veto_roles: [risk]
       break_glass: {role: firefighter, uses: 1, within_seconds: 60, valid_seconds: 60}
 """
-WIDGET = (
-    "id",
-    "action_type",
-    "status",
-    "votes_approve",
-    "votes_reject",
-    "quorum_satisfied",
-    "created_at",
-    "expires_at",
-)
-"""The fields of `pending_approvals_list`."""
 
 
 @pytest.fixture
@@ -136,7 +128,7 @@ def test_a_widget_has_the_fields_of_the_spec(company: Installation, reader: conn
     company.vote(action, "finance-user-2", "abstain")
     (row,) = read.get_pending_actions(reader, ["finance_ops"], 10, 0)
     known = company.action(action)
-    assert {name: row[name] for name in WIDGET} == {
+    widget = {
         "id": action,
         "action_type": "ADJUST_FLOAT",
         "status": "pending_approval",
@@ -146,6 +138,7 @@ def test_a_widget_has_the_fields_of_the_spec(company: Installation, reader: conn
         "created_at": known["created_at"],
         "expires_at": known["expires_at"],
     }
+    assert {name: row[name] for name in widget} == widget
     assert (row["votes_abstain"], row["votes_total"], row["approval_ratio"]) == (1, 2, 1)
     assert [(vote["voter_id"], vote["comment"]) for vote in row["votes"]] == [
         ("finance-user-1", "Reviewed float levels"),
@@ -282,6 +275,20 @@ def test_a_policy_is_found_by_its_name_until_it_is_removed(company: Installation
     )
     assert read.get_policy(reader, "Named") is None
     assert read.get_policy(reader, "Nobody's") is None
+
+
+def test_the_page_about_reads_has_every_function_and_the_columns_of_its_views(reader: connect.Connection) -> None:
+    page = Path(__file__).parent.parent.parent.joinpath("docs", "reads.md").read_text()
+    told = set(re.findall(r"`(\w+)\(conn", page))
+    assert told <= set(read.__all__)
+    assert {name for name in read.__all__ if "pending" in name or "history" in name or "stats" in name} <= told
+    sections = re.findall(r"^### (\w+_\w+)\n\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
+    assert len(sections) == 8
+    for view, text in sections:
+        described = reader.execute(sql.SQL("select * from {} limit 0").format(sql.Identifier(view))).description
+        columns = [column.name for column in described or ()]
+        listed = re.findall(r"`(\w+)`", text)
+        assert view == "pending_actions" or listed[: len(columns)] == columns, view
 
 
 def test_a_reader_reads_all_that_concerns_an_action(company: Installation, reader: connect.Connection) -> None:
