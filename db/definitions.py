@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from db import locks
 from db.connect import Connection
 from domain.definition import Kind
-from domain.policy import MODELS, Definitions, Removal, Versioned
+from domain.definitions import MODELS, Definitions, Removal, Versioned
 
 
 def load_definitions(conn: Connection) -> Definitions:

@@ -7,10 +7,10 @@ from uuid import UUID
 from db.connect import Connection
 from db.performing import Row
 from domain import remedying
+from domain.definitions import Definitions
 from domain.engine import Input
 from domain.internal_types import Internal
 from domain.messages import CreateAction, Message
-from domain.policy import Definitions
 from domain.proposal import RecommendAction, Recommendation, RemediateAlert
 from domain.remedying import Recommended
 

@@ -20,6 +20,7 @@ from db.connect import Connection
 from db.definitions import load_definitions
 from db.keys import load_key_ring
 from domain import quorum_tree
+from domain.definitions import Definitions
 from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
@@ -37,7 +38,6 @@ from domain.messages import (
     SyncDirectory,
     Unopened,
 )
-from domain.policy import Definitions
 from domain.proposal import RECOMMENDATION_THRESHOLD, RecommendAction, RemediateAlert
 from domain.quorum import pools
 from domain.quorum_tree import People

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from domain import creation, deadlines, deciding
 from domain.action_type import ActionType
+from domain.definitions import Definitions, Versioned
 from domain.directory import Directory
 from domain.facts import facts_with
 from domain.lifecycle import OPEN
 from domain.messages import CreateAction
-from domain.policy import Definitions, Versioned
 from domain.quorum import Choice
 from domain.refusals import Refusal
 from domain.trail import Event, EventName

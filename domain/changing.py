@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from domain import mistakes
 from domain.definition import Kind
+from domain.definitions import MODELS, AnyDefinition
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
 from domain.outcome import Done, Outcome, Rejected
-from domain.policy import MODELS, Defined
 from domain.refusals import Code, Refusal
 from domain.world import Action, DefinitionVersion, World
 
@@ -25,7 +25,7 @@ class DefinitionError(ValueError):
     """A definition that is not fully understood; the message says where and why."""
 
 
-def read(kind: Kind, document: Any) -> Defined:
+def read(kind: Kind, document: Any) -> AnyDefinition:
     """A definition as people write it; raises `DefinitionError`."""
     try:
         definition = MODELS[kind].model_validate(document)
@@ -68,7 +68,7 @@ def change(world: World, action: Action) -> Outcome:
     return Done({"kind": version.kind, "name": version.name, "version": version.version})
 
 
-def _definition(params: Mapping[str, Any]) -> Defined | None:
+def _definition(params: Mapping[str, Any]) -> AnyDefinition | None:
     """The definition that is asked for, None for a removal; written out in full, so that no later default changes it."""
     document = params["definition"]
     if document is None:

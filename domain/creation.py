@@ -7,14 +7,15 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from domain import changing, exclusive, idempotency, messages, policy, quorum_tree, registering, voting
+from domain import changing, choosing, exclusive, idempotency, messages, policy, quorum_tree, registering, voting
 from domain.action_type import ActionType
+from domain.definitions import Versioned
 from domain.exact_json import canonical
 from domain.facts import facts_of
 from domain.internal_types import INTERNAL_TYPES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
-from domain.policy import Rules, Terms, Versioned
+from domain.policy import Rules, Terms
 from domain.proposal import ALERT_ID, RECOMMENDATION_ID
 from domain.quorum import EscalationStep, Requirement
 from domain.quorum_tree import Tree
@@ -91,7 +92,7 @@ def begin(
     caused_by: Action | None,
 ) -> Action | Refusal:
     """Begin an action of these facts under the policy that is for it; a refusal where none can be chosen."""
-    chosen = policy.choose(world.definitions, facts)
+    chosen = choosing.choose(world.definitions, facts)
     if isinstance(chosen, Refusal) and body.action_type != Internal.RATIFY:
         return chosen
     if isinstance(chosen, Refusal) or (body.action_type in INTERNAL_TYPES and lets_one_alone(world, chosen.definition)):

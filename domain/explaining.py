@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from domain import creation, policy
+from domain import choosing, creation, policy
 from domain.conditions import Finding, first_unmet
+from domain.definitions import Versioned
 from domain.facts import facts_of
 from domain.internal_types import CHANGES
 from domain.keys import Scope
 from domain.messages import CreateAction, Message
-from domain.policy import Policy, Versioned
+from domain.policy import Policy
 from domain.refusals import Refusal
 from domain.world import Action, World
 
@@ -66,7 +67,7 @@ def explain(world: World, body: CreateAction) -> Explanation:
     if isinstance(facts, Refusal):
         facts = None
     if isinstance(receipt, Refusal):
-        chosen = policy.choose(world.definitions, facts or {})
+        chosen = choosing.choose(world.definitions, facts or {})
         name = None if isinstance(chosen, Refusal) else (chosen.definition.name, chosen.version)
         return Explanation(receipt, facts, () if facts is None else tuple(_verdicts(world, facts, name)))
     assert receipt.action_id is not None  # noqa: S101 - what is applied made one
@@ -92,7 +93,7 @@ def _verdict(asked: Versioned[Policy], facts: Mapping[str, Any], *, after: bool)
     if not asked.definition.enabled:
         return Verdict(asked, State.DISABLED)
     if not answer.sure:
-        return Verdict(asked, State.TYPE_MISMATCH, policy.first_mistake(findings))
+        return Verdict(asked, State.TYPE_MISMATCH, choosing.first_mistake(findings))
     if not answer.holds:
         return Verdict(asked, State.UNMET, first_unmet(findings))
     return Verdict(asked, State.ALSO_MATCHES if after else State.PASSED_OVER)

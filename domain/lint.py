@@ -10,9 +10,10 @@ from typing import Any
 from domain import creation, quorum, quorum_tree
 from domain.conditions import Condition
 from domain.definition import Risk
+from domain.definitions import Definitions
 from domain.directory import Directory
 from domain.internal_types import INTERNAL_TYPES
-from domain.policy import Definitions, Policy
+from domain.policy import Policy
 from domain.quorum import Choice, CountedVote, Requirement
 from domain.world import World
 

@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from domain import creation, messages
+from domain.definitions import Definitions
 from domain.keys import Scope
 from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction, Message, Outcome, Receipt
-from domain.policy import Definitions
 from domain.proposal import (
     ALERT_ID,
     MOST_DECISIONS,

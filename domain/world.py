@@ -14,12 +14,12 @@ from uuid import UUID
 from domain import lifecycle, trail
 from domain.action_type import ActionType
 from domain.definition import Kind, RiskName
+from domain.definitions import AnyDefinition, Definitions
 from domain.directory import Directory, Grant
 from domain.keys import ALGORITHM, Scope, VerificationKey
 from domain.lifecycle import Status
 from domain.limits import Limits, Use, Who
 from domain.messages import Message, Outcome, Receipt
-from domain.policy import Defined, Definitions
 from domain.proposal import RECOMMENDATION_THRESHOLD, Proposal, ProposalId
 from domain.quorum import Choice, CountedVote, Requirement, Tally
 from domain.refusals import Code
@@ -322,7 +322,7 @@ class World:
         used = self.used.get(who, Use(0, self.now))
         self.used[who] = replace(used, count=used.count + 1)
 
-    def put_definition(self, version: DefinitionVersion, definition: Defined | None) -> None:
+    def put_definition(self, version: DefinitionVersion, definition: AnyDefinition | None) -> None:
         """Put a new version in force, or with None remove what it names; what was created before keeps its own."""
         self.definitions = self.definitions.changed(version.kind, version.name, version.version, definition)
         self.changes.definitions.append(version)

@@ -12,9 +12,9 @@ from db.invariants import snapshot
 from db.keys import KeyRing, load_key_ring
 from domain import backtest
 from domain.backtest import Past, Replayed
+from domain.definitions import Definitions, Versioned
 from domain.directory import Directory
 from domain.messages import CreateAction, parse_body
-from domain.policy import Definitions, Versioned
 from domain.refusals import Refusal
 from workers.envelope import signed_payload
 

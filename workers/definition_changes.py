@@ -6,8 +6,8 @@ from typing import Any
 
 from db.definitions import same
 from domain.definition import Kind
+from domain.definitions import Definitions
 from domain.internal_types import Internal
-from domain.policy import Definitions
 from workers.definition_files import Defined, written
 from workers.wishes import Wish
 

@@ -11,9 +11,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from db.connect import Connection
 from db.definitions import put_in_force
-from domain import changing, policy
+from domain import changing
 from domain.changing import DefinitionError
 from domain.definition import Kind
+from domain.definitions import AnyDefinition
 from workers.handlers.installed import InstalledHandler
 
 _SECTIONS: dict[str, Kind] = {
@@ -23,7 +24,7 @@ _SECTIONS: dict[str, Kind] = {
 }
 
 
-Defined = tuple[Kind, policy.Defined]
+Defined = tuple[Kind, AnyDefinition]
 """A definition and of which kind it is."""
 
 
@@ -93,7 +94,7 @@ def _list(document: dict[str, Any], section: str, source: str) -> list[Any]:
     return found
 
 
-def _definition(kind: Kind, item: Any, where: str) -> policy.Defined:
+def _definition(kind: Kind, item: Any, where: str) -> AnyDefinition:
     try:
         return changing.read(kind, _with_schema(item, where))
     except DefinitionError as error:
@@ -120,7 +121,7 @@ def apply(conn: Connection, definitions: list[Defined], by: str) -> list[Change]
         ]
 
 
-def written(definition: policy.Defined) -> dict[str, Any]:
+def written(definition: AnyDefinition) -> dict[str, Any]:
     """A definition as it is stored and agreed to: in full, every default with its value."""
     return definition.model_dump(mode="json")
 

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from domain import trail
 from domain.action_type import ActionType
+from domain.definitions import Definitions, Versioned
 from domain.directory import Directory, Grant
 from domain.engine import Due, step
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.keys import Scope
 from domain.messages import AnyBody, CreateAction, Message, Receipt, parse_body
 from domain.outcome import Outcome
-from domain.policy import Definitions, Policy, Versioned
+from domain.policy import Policy
 from domain.refusals import Refusal
 from domain.world import Action, World
 

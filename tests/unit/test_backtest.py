@@ -8,8 +8,9 @@ import pytest
 
 from domain import backtest
 from domain.backtest import Past, Replayed
+from domain.definitions import Definitions, Versioned
 from domain.messages import CreateAction
-from domain.policy import Definitions, Policy, Versioned
+from domain.policy import Policy
 from domain.refusals import Code, Refusal
 from tests.unit.in_memory import BODY, HOUR, NOW, RULES, TYPE, InMemory
 

@@ -9,12 +9,13 @@ import pytest
 
 from domain import deciding
 from domain.action_type import Inverse
+from domain.definitions import Definitions, Versioned
 from domain.directory import Directory, Grant
 from domain.engine import step
 from domain.executing import Perform
 from domain.messages import parse_body
 from domain.outcome import Done
-from domain.policy import Definitions, Policy, Rules, Versioned
+from domain.policy import Policy, Rules
 from domain.refusals import Refusal
 from domain.world import Action
 from tests.unit.in_memory import HOUR, NOW, RULES, TYPE, WHOLE, InMemory, answer, body_of

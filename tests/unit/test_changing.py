@@ -7,10 +7,11 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
+from domain.definitions import Definitions, Versioned
 from domain.engine import step
 from domain.executing import Perform
 from domain.keys import Scope
-from domain.policy import Definitions, Policy, Versioned
+from domain.policy import Policy
 from tests.unit.in_memory import RULES, WHOLE, InMemory, answer, directory
 
 ADMINS = {

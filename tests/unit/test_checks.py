@@ -10,8 +10,8 @@ import pytest
 from db.health import Server, Work
 from db.keys import KeyRing
 from domain.action_type import ActionType
+from domain.definitions import Definitions, Versioned
 from domain.keys import Scope, VerificationKey
-from domain.policy import Definitions, Versioned
 from tools import generate
 from workers import definition_files
 from workers.checks import gather, installation, servers

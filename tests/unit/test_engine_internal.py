@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.action_type import LEASE_MARGIN_SECONDS
+from domain.definitions import Definitions, Versioned
 from domain.engine import step
 from domain.executing import Perform
 from domain.internal import made_by
 from domain.internal_types import INTERNAL_TYPES
 from domain.outcome import Done, Rejected, Unknown
-from domain.policy import Definitions, Policy, Versioned
+from domain.policy import Policy
 from domain.trail import verify
 from tests.unit.in_memory import HOUR, RULES, InMemory, answer, directory
 from workers import definition_files

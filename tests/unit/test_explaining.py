@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from domain import explaining
+from domain.definitions import Definitions, Versioned
 from domain.explaining import Explanation
 from domain.messages import CreateAction
-from domain.policy import Definitions, Policy, Versioned
+from domain.policy import Policy
 from domain.refusals import Refusal
 from domain.world import Action
 from tests.unit.in_memory import BODY, RULES, TYPE, InMemory, answer

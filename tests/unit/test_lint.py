@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from domain.definition import Kind
+from domain.definitions import Definitions, Versioned
 from domain.directory import Directory, Grant
 from domain.keys import PERSONAL_SCOPE, VerificationKey
 from domain.lint import SEVERITIES, lint
-from domain.policy import Definitions, Policy, Versioned
+from domain.policy import Policy
 from domain.world import World
 from tests.unit.in_memory import NOW, TYPE, directory
 from workers import definition_changes, definition_files

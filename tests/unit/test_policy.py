@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain import policy
+from domain import choosing, policy
 from domain.action_type import ActionType
-from domain.policy import DEFAULT_POLICY, Definitions, Policy, Rules, Versioned
+from domain.definitions import Definitions, Versioned
+from domain.policy import DEFAULT_POLICY, Policy, Rules
 from domain.quorum import EscalationStep
 from domain.quorum_tree import Need, People
 from domain.refusals import Code, Refusal
@@ -31,7 +32,7 @@ def definitions(*policies: Policy) -> Definitions:
 
 
 def chosen(found: Definitions, **facts: Any) -> str:
-    answer = policy.choose(found, facts)
+    answer = choosing.choose(found, facts)
     return answer.code.value if isinstance(answer, Refusal) else answer.definition.name
 
 
@@ -106,7 +107,7 @@ def test_the_shipped_policies_are_chosen_by_what_an_action_is(facts: dict[str, A
 
 
 def test_by_default_two_ops_admin_must_agree() -> None:
-    answer = policy.choose(Definitions(), {})
+    answer = choosing.choose(Definitions(), {})
     assert isinstance(answer, Versioned)
     assert (answer.version, answer.definition) == (0, DEFAULT_POLICY)
     rules = answer.definition.policy
@@ -126,7 +127,7 @@ def test_a_mistaken_type_refuses_instead_of_falling_through_to_a_weaker_policy()
     assert chosen(found, origin="sira", params={"x": "7"}) == Code.CRITERIA_TYPE_MISMATCH
     assert chosen(found, origin="alert", params={"x": "7"}) == "weak"  # it would not have matched anyway
     assert chosen(definitions(strict.model_copy(update={"priority": 1}), make("weak")), params={"x": "7"}) == "weak"
-    answer = policy.choose(found, {"origin": "sira", "params": {"x": "7"}})
+    answer = choosing.choose(found, {"origin": "sira", "params": {"x": "7"}})
     assert isinstance(answer, Refusal)
     assert "'strict'" in answer.detail
     assert "params.x" in answer.detail

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain import policy
+from domain import choosing
 from domain.policy import Policy
 from domain.refusals import Code, Refusal
 from tests.unit.test_policy import chosen, definitions, make
@@ -55,7 +55,7 @@ def test_a_mistaken_type_refuses_wherever_it_decides_which_policy_wins(criteria:
 
 def test_a_refusal_for_a_mistaken_type_names_the_condition_that_it_comes_from() -> None:
     either = {"$or": [{"origin": "sira", "params.y": 5}, {"params.z": {"$in": [1, 2]}}]}
-    answer = policy.choose(definitions(make(criteria=either)), {"origin": "alert", "params": {"y": "5", "z": "1"}})
+    answer = choosing.choose(definitions(make(criteria=either)), {"origin": "alert", "params": {"y": "5", "z": "1"}})
     assert isinstance(answer, Refusal)
     assert answer.detail == "Policy 'A' asks for params.z in [1, 2]."
 

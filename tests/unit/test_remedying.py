@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 from domain.definition import Kind
+from domain.definitions import MODELS
 from domain.engine import step
 from domain.keys import Scope
 from domain.messages import Receipt
-from domain.policy import MODELS
 from domain.proposal import MOST_DECISIONS, Proposal, Recommendation
 from domain.remediation import RemediationRule
 from domain.remedying import Recommended

@@ -8,9 +8,9 @@ from itertools import groupby
 from db.events import Backlog
 from db.health import Work
 from db.keys import KeyRing
+from domain.definitions import Definitions
 from domain.internal_types import INTERNAL_TYPES
 from domain.keys import VerificationKey
-from domain.policy import Definitions
 from workers.checks.finding import Check, Finding, ok, problem, warning
 from workers.checks.servers import MIB
 

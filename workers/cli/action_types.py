@@ -8,7 +8,7 @@ import typer
 
 from db.definitions import load_definitions
 from domain.action_type import ActionType
-from domain.policy import Versioned
+from domain.definitions import Versioned
 from workers import definition_files
 from workers.cli.console import REFUSED, AsJson, fail, out, print_json, print_table, shown
 from workers.cli.context import Data, open_reader

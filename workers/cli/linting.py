@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from db import look
+from domain.definitions import Definitions
 from domain.lint import Severity, lint
-from domain.policy import Definitions
 from workers import definition_changes
 from workers.cli.console import REFUSED, AsJson, coloured, out, print_json, print_table
 from workers.cli.context import Data, open_reader

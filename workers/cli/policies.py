@@ -10,7 +10,8 @@ from db.definitions import list_versions, load_definitions, needs_agreement, put
 from domain import quorum_tree
 from domain.conditions import in_words
 from domain.definition import Kind
-from domain.policy import Definitions, Policy
+from domain.definitions import Definitions
+from domain.policy import Policy
 from workers import definition_changes, definition_files
 from workers.cli.asking import Asked, Asking, By, Reason, print_next
 from workers.cli.console import REFUSED, AsJson, fail, me, must_bring, out, print_json, print_table, shown, when
