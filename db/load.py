@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from db import exclusive, glass, locks, performing, proposals, rows, used
+from db import exclusive, glass, limits, locks, performing, proposals, rows
 from db.connect import Connection
 from db.definitions import load_definitions
 from db.keys import load_key_ring
@@ -82,8 +82,12 @@ class Loader:
         performed = performing.load(conn, inputs)
         keys = exclusive.keys(inputs, performed, definitions)
         _lock(conn, inputs, performing.locks_of_changes(performed) | {locks.of_exclusive_key(key) for key in keys})
-        world = World(now=datetime.now(UTC), audience=self.audience, limits=self.limits)
-        world.recommendation_threshold = self.recommendation_threshold
+        world = World(
+            now=datetime.now(UTC),
+            audience=self.audience,
+            limits=self.limits,
+            recommendation_threshold=self.recommendation_threshold,
+        )
         _load_messages(conn, world, inputs)
         _load_actions(conn, world, inputs, exclusive.holders(conn, keys))
         proposals.load(conn, world, inputs)
@@ -92,7 +96,7 @@ class Loader:
         if wanted:
             world.keys = load_key_ring(conn).keys
         self._load_clock_and_definitions(conn, world)
-        used.load(conn, world, inputs)
+        limits.load_use(conn, world, inputs)
         _load_grants(conn, world, inputs, {params["person_id"] for params in wanted if "person_id" in params})
         return world
 
@@ -311,9 +315,11 @@ def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:
             case Message(body=CreateAction(required_quorum=wished)):
                 wished_tree = None if wished is None else quorum_tree.parse(wished)
                 found += [world.definitions.pools, pools(wished_tree, ())]
-            case Perform() | Recommended() | Message(body=RemediateAlert() | RecommendAction()):
-                found.append(world.definitions.pools)
-            case Message(body=CastVote(break_glass=str())):
+            case (
+                Perform()
+                | Recommended()
+                | Message(body=RemediateAlert() | RecommendAction() | CastVote(break_glass=str()))
+            ):
                 found.append(world.definitions.pools)
     return frozenset().union(*found)
 

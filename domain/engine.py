@@ -76,10 +76,11 @@ class Drop:
 
 
 Attempting = AttemptStarted | AttemptRenewed | AttemptFinished | Perform | OutcomeFound
+Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | Recommended | Attempting
+
+
 _COUNTED = frozenset({Outcome.APPLIED, Outcome.PARKED})
 """What takes from somebody's share of an hour."""
-
-Input = Message | Unopened | Undigestible | Drop | Due | ParkingEnded | Recommended | Attempting
 
 
 def step(world: World, given: Input) -> Receipt:
@@ -120,7 +121,7 @@ def _receive(world: World, message: Message) -> Receipt:
         return known.receipt
     answer = _admit(world, message) or _over_limit(world, message) or _dispatch(world, message)
     receipt = _answer(answer, message.action_id)
-    share = limits.who(message) if receipt.outcome in _COUNTED else None
+    share = limits.share_of(message) if receipt.outcome in _COUNTED else None
     if share is not None:
         world.use(share)
     world.put_record(
@@ -137,7 +138,7 @@ def _receive(world: World, message: Message) -> Receipt:
             type=message.type,
             issued_at=message.issued_at,
             expires_at=message.expires_at,
-            actor=None if share is None else share[1],
+            actor=None if share is None else share.actor,
         )
     )
     return replace(receipt, content_sha256=message.content_sha256)
@@ -164,8 +165,11 @@ def _admit(world: World, message: Message) -> Refusal | None:
 
 def _over_limit(world: World, message: Message) -> Refusal | None:
     """Why it must wait that somebody asks for more; who asks for the same again gets their answer."""
-    if isinstance(message.body, CreateAction) and message.action_id in world.actions:
-        return None
+    match message.body:
+        case CreateAction() if message.action_id in world.actions:
+            return None
+        case RecommendAction(id=known) if ("recommendation", known) in world.proposals:
+            return None
     return limits.refusal(world.limits, world.used, message)
 
 

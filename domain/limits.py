@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,8 +16,13 @@ PERIOD_SECONDS = 3600
 
 PerHour = Annotated[int, Field(ge=1)]
 
-Who = tuple[str, str, str]
-"""Whose share it is: the issuer, who acts through it, and the type of the message."""
+
+class Share(NamedTuple):
+    """Of what an hour's limit is counted: the messages of a type that somebody sends through an issuer."""
+
+    issuer: str
+    actor: str
+    type: str
 
 
 class Limits(BaseModel):
@@ -47,26 +52,20 @@ class Use:
     first_at: datetime
 
 
-def actor_of(message: Message) -> str | None:
-    """Who acts by a message that is counted; None of one that is not."""
+def share_of(message: Message) -> Share | None:
+    """The share that a message takes from; None if it is not counted."""
     match message.body:
         case CreateAction(created_by=actor) | CastVote(voter_id=actor) | ExecuteAction(executed_by=actor):
-            return actor
+            return Share(message.issuer, actor, message.type)
         case RecommendAction():
-            return PROPOSER
+            return Share(message.issuer, PROPOSER, message.type)
         case _:  # alerts have the cooldown of their rule
             return None
 
 
-def who(message: Message) -> Who | None:
-    """Whose share a message takes from; None if it is not counted."""
-    actor = actor_of(message)
-    return None if actor is None else (message.issuer, actor, message.type)
-
-
-def refusal(limits: Limits, used: Mapping[Who, Use], message: Message) -> Refusal | None:
+def refusal(limits: Limits, used: Mapping[Share, Use], message: Message) -> Refusal | None:
     """Why a message must wait, if so, and until when."""
-    share = who(message)
+    share = share_of(message)
     use = None if share is None else used.get(share)
     if use is None or use.count < limits.of(message.type):
         return None

@@ -18,7 +18,7 @@ from domain.definitions import AnyDefinition, Definitions
 from domain.directory import Directory, Grant
 from domain.keys import ALGORITHM, Scope, VerificationKey
 from domain.lifecycle import Status
-from domain.limits import Limits, Use, Who
+from domain.limits import Limits, Share, Use
 from domain.messages import Message, Outcome, Receipt
 from domain.proposal import RECOMMENDATION_THRESHOLD, Proposal, ProposalId
 from domain.quorum import Choice, CountedVote, Requirement, Tally
@@ -258,7 +258,7 @@ class World:
     keys: dict[str, VerificationKey] = field(default_factory=dict)
     broken: dict[str, list[datetime]] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    used: dict[Who, Use] = field(default_factory=dict)
+    used: dict[Share, Use] = field(default_factory=dict)
     proposals: dict[ProposalId, Proposal] = field(default_factory=dict)
     scopes: dict[str, Scope] = field(default_factory=dict)
     remedied_at: dict[str, datetime] = field(default_factory=dict)
@@ -317,10 +317,10 @@ class World:
         if record.issuer is not None and record.jti is not None and record.code not in WITHOUT_IDENTITY:
             self.identities.setdefault((record.issuer, record.jti), record.content_sha256)
 
-    def use(self, who: Who) -> None:
+    def use(self, share: Share) -> None:
         """Count a message that was applied."""
-        used = self.used.get(who, Use(0, self.now))
-        self.used[who] = replace(used, count=used.count + 1)
+        used = self.used.get(share, Use(0, self.now))
+        self.used[share] = replace(used, count=used.count + 1)
 
     def put_definition(self, version: DefinitionVersion, definition: AnyDefinition | None) -> None:
         """Put a new version in force, or with None remove what it names; what was created before keeps its own."""

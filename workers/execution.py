@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -83,15 +83,25 @@ class Executor:
 
     def _ask(self, action_type: ActionType, call: Call) -> Outcome:
         try:
-            if action_type.handler is not None:
-                return InstalledHandler(action_type.handler).ask(call)
-            url = self._url(action_type, action_type.query_path)
+            asking = self._asking(action_type)
         except ValueError as error:
             return Unknown(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a handler does, nobody knows more than before
+        return self._trying(call, asking)
+
+    def _asking(self, action_type: ActionType) -> Callable[[Call], Outcome]:
+        if action_type.handler is not None:
+            return InstalledHandler(action_type.handler).ask
+        url, signer = self._url(action_type, action_type.query_path), self.signers.get(action_type.service or "")
+        return lambda call: ask(url, self.client, call, signer)
+
+    @staticmethod
+    def _trying(call: Call, handling: Callable[[Call], Outcome]) -> Outcome:
+        """What a handler says; whatever else it does, its outcome is unknown and is written down."""
+        try:
+            return handling(call)
+        except Exception as error:  # noqa: BLE001 - as above
             _log.exception("handler_failed", action_id=str(call.action_id), error=type(error).__name__)
             return Unknown(f"The handler failed with {type(error).__name__}.")
-        return ask(url, self.client, call, self.signers.get(action_type.service or ""))
 
     def _url(self, action_type: ActionType, path: str | None) -> str:
         """Where a service is called; raises ValueError, saying what to do, where it has no address."""
@@ -139,11 +149,7 @@ class Executor:
             handler = self._handler(action_type)
         except ValueError as error:
             return Retry(str(error))
-        try:
-            return handler.call(call)
-        except Exception as error:  # noqa: BLE001 - whatever a handler does, its outcome is unknown and is written down
-            _log.exception("handler_failed", action_id=str(call.action_id), error=type(error).__name__)
-            return Unknown(f"The handler failed with {type(error).__name__}.")
+        return self._trying(call, handler.call)
 
     def _write_down(self, finished: AttemptFinished | OutcomeFound | Perform) -> Status | None:
         """Keep trying while the lease may still be ours: what is not written down becomes an unknown outcome."""

@@ -11,6 +11,7 @@ import httpx
 from pydantic import ConfigDict, SecretStr, ValidationError
 
 from db import proposals
+from domain import mistakes
 from domain.exact_json import canonical, parse_json
 from domain.proposal import Recommendation
 from domain.remedying import Recommended
@@ -83,7 +84,6 @@ def _read(body: bytes) -> Recommendation | str:
     try:
         return _Answer.model_validate(parse_json(body))
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        return f"SIRA's answer is not a recommendation: {'.'.join(map(str, problem['loc']))}: {problem['msg']}."
+        return f"SIRA's answer is not a recommendation: {mistakes.told(error, 'answer')[0]}."
     except ValueError as error:
         return f"SIRA's answer is not JSON that can be kept: {error}."

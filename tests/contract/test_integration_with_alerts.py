@@ -17,7 +17,7 @@ from tests.contract.words import (
     execute_action,
     vote_on_action,
 )
-from tests.world import Installation
+from tests.world import PEOPLE, Installation, directory
 from workers.sandbox import Sandbox
 
 ALERT = {
@@ -41,9 +41,10 @@ def trigger_remediation_flow(engine: Installation, *, confidence: float, **chang
     return engine.send("alerts", body("RemediateAlert", {"alert": ALERT | changes, "recommendation": said}))
 
 
-def test_an_alert_that_sira_is_sure_about_becomes_an_action_and_is_remedied_once_that_is_executed(
+def test_an_alert_that_sira_is_sure_about_becomes_an_action_that_people_agree_to(
     engine: Installation, sandbox: Sandbox
 ) -> None:
+    engine.send("directory", directory(2, PEOPLE | {"pay-admin-2": ("pay_admin",)}))
     action_id = trigger_remediation_flow(engine, confidence=0.95)["action_id"]
     action = engine.action(action_id)
     assert action["idempotency_key"] == "alert-a-7-remediation"
@@ -59,13 +60,19 @@ def test_an_alert_that_sira_is_sure_about_becomes_an_action_and_is_remedied_once
     assert alert(engine, "a-7")["status"] == "open"
     assert decisions(engine, "a-7") == ["suggest", "create_ops_action", "require_approval"]
 
-    # The rule asks for two ops_admin beside the two pay_admin of the policy "Merchant Freeze"; there is one pay_admin here.
+    # The rule has require_multi_sig: two ops_admin beside the two pay_admin of the policy "Merchant Freeze", and somebody
+    # who has it executed.
     assert action["auto_execute"] is False
     assert action["required_quorum"]["type"] == "all_of"
-    for person, role in (("ops-admin-1", "ops_admin"), ("ops-admin-2", "ops_admin"), ("pay-admin-1", "pay_admin")):
-        assert vote_on_action(engine, action_id, person, [role], "approve")["outcome"] == "applied"
+    for person in ("ops-admin-1", "ops-admin-2", "pay-admin-1"):
+        assert vote_on_action(engine, action_id, person, [], "approve")["outcome"] == "applied"
+        assert engine.action(action_id)["status"] == "pending_approval"
+    vote_on_action(engine, action_id, "pay-admin-2", [], "approve")
+    assert engine.action(action_id)["status"] == "approved"
     assert sandbox.effects() == []
-    assert engine.action(action_id)["status"] != "executed"
+    execute_action(engine, action_id, "ops-admin-1")
+    alert_in(engine, "a-7", "auto_remediated")
+    assert [effect["params"]["merchant_id"] for effect in sandbox.effects()] == ["m-1"]
 
 
 def test_an_alert_is_remedied_when_and_only_when_its_action_was_executed(
@@ -74,11 +81,9 @@ def test_an_alert_is_remedied_when_and_only_when_its_action_was_executed(
     low = {"alert_type": "float_low", "tenant_type": "agent", "tenant_id": "agent-123"}
     said = {"action": "ADJUST_FLOAT", "confidence": 0.95, "params": {"adjustment": "top_up", "amount": 1_000_000}}
     sent = engine.send("alerts", body("RemediateAlert", {"alert": ALERT | low, "recommendation": said}))
-    for person in ("finance-user-1", "finance-user-2"):
-        vote_on_action(engine, sent["action_id"], person, ["finance_ops"], "approve")
+    vote_on_action(engine, sent["action_id"], "finance-user-1", ["finance_ops"], "approve")
     assert alert(engine, "a-7")["status"] == "open"
-    if not engine.action(sent["action_id"])["auto_execute"]:
-        execute_action(engine, sent["action_id"], "ops-admin-1")
+    vote_on_action(engine, sent["action_id"], "finance-user-2", ["finance_ops"], "approve")  # and it executes by itself
     assert alert_in(engine, "a-7", "auto_remediated")["remedied_by_action_id"] == sent["action_id"]
     assert len(sandbox.effects()) == 1
     eventually(lambda: decisions(engine, "a-7")[-1], "execute")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from domain.keys import Scope
 from domain.limits import Limits
 from domain.messages import Receipt
 from domain.refusals import Code
@@ -31,6 +32,18 @@ def test_who_creates_too_much_is_told_when_to_come_again(engine: InMemory) -> No
 def test_asking_for_the_same_again_takes_nothing_and_is_answered_beyond_the_limit(engine: InMemory) -> None:
     told = [engine.create({"idempotency_key": key}) for key in ("k1", "k1", "k2", "k3", "k1", "k2")]
     assert outcomes(told) == ["applied", "duplicate", "applied", Code.RATE_LIMITED, "duplicate", "duplicate"]
+
+
+def test_a_recommendation_is_counted_as_siras_and_the_same_again_is_answered_beyond_the_limit(engine: InMemory) -> None:
+    scope = Scope(types=("RecommendAction",), origins=("sira",), action_types=("*",))
+
+    def recommend(rec_id: str) -> Receipt:
+        said = {"id": rec_id, "tenant_type": "agent", "tenant_id": rec_id, "recommendation_type": "TOP_UP"}
+        more = {"params": {"agent_id": rec_id}, "confidence": 0.5, "explanation": {}}
+        return engine.tell(body_of("RecommendAction", said | more), scope=scope)
+
+    told = [recommend(rec_id) for rec_id in ("r-1", "r-2", "r-3", "r-1")]
+    assert outcomes(told) == ["applied", "applied", Code.RATE_LIMITED, "duplicate"]
 
 
 def test_what_is_refused_takes_nothing(engine: InMemory) -> None:

@@ -8,15 +8,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import BaseModel
 
-from domain.action_type import ActionType
+from domain.action_type import ActionType, Guarantee
 from domain.messages import CreateAction, ExecuteAction
-from domain.outcome import Done, Rejected, Unknown
+from domain.outcome import Done, Outcome, Rejected, Unknown
 from tests.workers.test_http_handler import TOP_UP
 from tests.world import Installation
 from workers import definition_files
 from workers.definition_files import DefinitionFileError
-from workers.handlers import installed
+from workers.handlers import Call, installed
 from workers.handlers.installed import InstalledHandler
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "ledger_hold"
@@ -100,6 +101,42 @@ def test_what_cannot_be_loaded_is_told(value: str, tmp_path: Path, monkeypatch: 
     install(tmp_path, monkeypatch, {"broken": value})
     with pytest.raises(ValueError, match=r"Handler 'broken' \(.*\) cannot be loaded"):
         InstalledHandler("broken")
+
+
+class Asked:
+    """A handler that can be asked, and that breaks over one account."""
+
+    class Params(BaseModel):
+        account: str
+
+    params = Params
+
+    def call(self, _call: Call, _params: Params) -> Outcome:
+        raise ConnectionResetError
+
+    def ask(self, _call: Call, params: Params) -> Outcome:
+        if params.account == "broken":
+            raise ValueError(params.account)
+        return Done({"account": params.account})
+
+
+def test_what_a_handler_says_or_that_it_broke_is_the_outcome(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, {"asked": f"{__name__}:Asked"})
+    executor = installation.executor("http://nowhere")
+    action_type = ActionType(name="HOLD", handler="asked", guarantee=Guarantee.QUERYABLE)
+    told = [
+        executor._ask(action_type, replace(HOLD, params={"account": account})) for account in ("acc-1", "broken", 7)
+    ]
+    assert told == [
+        Done({"account": "acc-1"}),
+        Unknown("The handler failed with ValueError."),
+        Unknown("The handler does not take these params: account: Input should be a valid string."),
+    ]
+    assert executor._call(action_type, replace(HOLD, params={"account": "acc-1"})) == Unknown(
+        "The handler failed with ConnectionResetError."
+    )
 
 
 def test_who_cannot_be_asked_leaves_it_unknown(ledger: psycopg.Connection) -> None:

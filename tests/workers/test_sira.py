@@ -86,7 +86,7 @@ def test_it_is_asked_with_the_alert_and_the_key() -> None:
         (saying(json.dumps(SURE).encode(), 302), "HTTP 302"),
         (saying(b"hello"), "not JSON"),
         (saying(b"[]"), "not a recommendation"),
-        (saying(b"{}"), "confidence: Field required"),
+        (saying(b"{}"), "confidence: it is missing"),
         (saying(b'{"confidence": 1.5}'), "confidence"),
         (saying(b'{"confidence": "0.99"}'), "confidence"),
         (saying(b'{"confidence": true}'), "confidence"),

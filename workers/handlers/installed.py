@@ -4,11 +4,13 @@ A package names a class, which is made without arguments, as an entry point of t
 types name it as `handler`. See `docs/execution.md`.
 """
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
+from domain import mistakes
 from domain.outcome import Outcome, Rejected, Unknown
 from workers.handlers import Call
 
@@ -36,7 +38,7 @@ class InstalledHandler:
                 f"{len(found) or 'No'} handlers are installed as {name!r} (entry point {GROUP}): install one package that has it."
             )
         try:
-            self._code: Any = found[0].load()()
+            self._code: Code = found[0].load()()
             self._params: type[BaseModel] = self._code.params
         except Exception as error:
             raise ValueError(
@@ -52,13 +54,20 @@ class InstalledHandler:
         try:
             params = self._params.model_validate(call.params)
         except ValidationError as error:
-            return Rejected(f"The handler does not take these params: {error.error_count()} of its rules are broken.")
-        outcome: Outcome = self._code.call(call, params)
-        return outcome
+            return Rejected(_not_taken(error))
+        return self._code.call(call, params)
 
     def ask(self, call: Call) -> Outcome:
         """What became of a call, as the handler finds out."""
-        if not hasattr(self._code, "ask"):
+        ask: Callable[[Call, BaseModel], Outcome] | None = getattr(self._code, "ask", None)
+        if ask is None:
             return Unknown("The handler cannot be asked.")
-        outcome: Outcome = self._code.ask(call, self._params.model_validate(call.params))
-        return outcome
+        try:
+            params = self._params.model_validate(call.params)
+        except ValidationError as error:
+            return Unknown(_not_taken(error))
+        return ask(call, params)
+
+
+def _not_taken(error: ValidationError) -> str:
+    return f"The handler does not take these params: {mistakes.told(error, 'params')[0]}."

@@ -5,17 +5,17 @@ from datetime import timedelta
 
 from db.connect import Connection
 from domain.engine import Input
-from domain.limits import PERIOD_SECONDS, Use, who
+from domain.limits import PERIOD_SECONDS, Share, Use, share_of
 from domain.messages import Message
 from domain.world import World
 
 
-def load(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
+def load_use(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
     """What those who act by these messages did in the hour before the world's moment.
 
     Nothing is locked for it: of batches that are applied at the same moment each may fill what is left of a share.
     """
-    shares = sorted({share for item in inputs if isinstance(item, Message) and (share := who(item)) is not None})
+    shares = sorted({share for item in inputs if isinstance(item, Message) and (share := share_of(item)) is not None})
     if not shares:
         return
     found = conn.execute(
@@ -30,4 +30,4 @@ def load(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
         """,
         [*map(list, zip(*shares, strict=True)), world.now - timedelta(seconds=PERIOD_SECONDS)],
     ).fetchall()
-    world.used = {(row["issuer"], row["actor"], row["type"]): Use(row["count"], row["first_at"]) for row in found}
+    world.used = {Share(row["issuer"], row["actor"], row["type"]): Use(row["count"], row["first_at"]) for row in found}
