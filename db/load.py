@@ -15,33 +15,25 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from db import exclusive, glass, limits, locks, performing, proposals, rows
+from db import directory, exclusive, glass, limits, locks, performing, proposals, rows
 from db.connect import Connection
 from db.definitions import load_definitions
 from db.keys import load_key_ring
-from domain import quorum_tree
 from domain.definitions import Definitions
-from domain.directory import Directory
 from domain.engine import Drop, Due, Input, ParkingEnded, Undigestible
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.internal import made_by
 from domain.internal_types import KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.limits import Limits
 from domain.messages import (
-    AnyBody,
-    CancelAction,
     CastVote,
     CreateAction,
-    ExecuteAction,
     Message,
     Outcome,
     SyncDirectory,
     Unopened,
 )
 from domain.proposal import RECOMMENDATION_THRESHOLD, RecommendAction, RemediateAlert
-from domain.quorum import pools
-from domain.quorum_tree import People
-from domain.refusals import Refusal
 from domain.remedying import Recommended
 from domain.world import WITHOUT_IDENTITY, World
 
@@ -97,7 +89,7 @@ class Loader:
             world.keys = load_key_ring(conn).keys
         self._load_clock_and_definitions(conn, world)
         limits.load_use(conn, world, inputs)
-        _load_grants(conn, world, inputs, {params["person_id"] for params in wanted if "person_id" in params})
+        directory.load(conn, world, inputs, {params["person_id"] for params in wanted if "person_id" in params})
         return world
 
     def _load_clock_and_definitions(self, conn: Connection, world: World) -> None:
@@ -268,73 +260,3 @@ def _keys_wanted(world: World, inputs: Sequence[Input]) -> list[Mapping[str, Any
     performed = [world.actions.get(item.action_id) for item in inputs if isinstance(item, Perform)]
     done = [(action.action_type, action.params) for action in performed if action is not None]
     return [params for action_type, params in (*asked, *done) if action_type in KEY_TYPES]
-
-
-def _load_grants(conn: Connection, world: World, inputs: Sequence[Input], others: Iterable[Any]) -> None:
-    """Everything held by whoever the inputs name, by everybody whose approval may be needed, and by whom they may act for.
-
-    A new snapshot of the directory is compared with all of it.
-    """
-    parked = [message for messages in world.parked.values() for message in messages]
-    bodies = [item.body for item in [*inputs, *parked] if isinstance(item, Message)]
-    pools = _pools(world, inputs)
-    roles = [pool.role for pool in pools if pool.role is not None]
-    named = _people_named(world, bodies).union(*(pool.ids for pool in pools))
-    named |= {person for person in others if isinstance(person, str)}
-    everybody = any(isinstance(body, SyncDirectory) for body in bodies)
-    found = conn.execute(
-        """
-        with electors as (
-            select person_id from grants where role = any(%(roles)s) and coalesce(ends_at > %(now)s, true)
-            union select unnest(%(named)s::text[])
-        ), concerned as (
-            select person_id from electors
-            union select acts_for from grants join electors using (person_id)
-                   where acts_for is not null and coalesce(ends_at > %(now)s, true)
-        )
-        select * from grants
-         where coalesce(ends_at > %(now)s, true)
-           and (%(everybody)s or person_id in (select person_id from concerned))
-        """,
-        {"roles": roles, "named": sorted(named), "everybody": everybody, "now": world.now},
-    ).fetchall()
-    grants = [rows.grant(row) for row in found]
-    concerned = named.union(*({grant.person, grant.acts_for or grant.person} for grant in grants))
-    here = conn.execute(
-        "select id from people where snapshot = %s and (%s or id = any(%s))",
-        [world.snapshot, everybody, sorted(concerned)],
-    ).fetchall()
-    world.directory = Directory.of(grants, (row["id"] for row in here), glass.load(conn, world, inputs))
-
-
-def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:
-    """Whose approval may be needed: by the actions that are there, at any of their steps, and by those that may be made."""
-    found = [pools(action.requirement.tree, action.requirement.escalation) for action in world.actions.values()]
-    for item in inputs:
-        match item:
-            case Message(body=CreateAction(required_quorum=wished)):
-                wished_tree = None if wished is None else quorum_tree.parse(wished)
-                found += [world.definitions.pools, pools(wished_tree, ())]
-            case (
-                Perform()
-                | Recommended()
-                | Message(body=RemediateAlert() | RecommendAction() | CastVote(break_glass=str()))
-            ):
-                found.append(world.definitions.pools)
-    return frozenset().union(*found)
-
-
-def _people_named(world: World, bodies: Iterable[AnyBody | Refusal]) -> set[str]:
-    """Who has voted, and who the messages say acts."""
-    people = {person for votes in world.votes.values() for person in votes}
-    for body in bodies:
-        match body:
-            case CastVote():
-                people.add(body.voter_id)
-            case CreateAction():
-                people.add(body.created_by)
-            case ExecuteAction():
-                people.add(body.executed_by)
-            case CancelAction():
-                people.add(body.cancelled_by)
-    return people

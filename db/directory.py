@@ -1,0 +1,88 @@
+"""Read the people, roles and delegations that a batch may have to do with."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from db import glass, rows
+from db.connect import Connection
+from domain import quorum_tree
+from domain.directory import Directory
+from domain.engine import Input
+from domain.executing import Perform
+from domain.messages import AnyBody, CancelAction, CastVote, CreateAction, ExecuteAction, Message, SyncDirectory
+from domain.proposal import RecommendAction, RemediateAlert
+from domain.quorum import pools
+from domain.quorum_tree import People
+from domain.refusals import Refusal
+from domain.remedying import Recommended
+from domain.world import World
+
+
+def load(conn: Connection, world: World, inputs: Sequence[Input], others: Iterable[Any]) -> None:
+    """Everything held by whoever the inputs name, by everybody whose approval may be needed, and by whom they may act for.
+
+    A new snapshot of the directory is compared with all of it.
+    """
+    parked = [message for messages in world.parked.values() for message in messages]
+    bodies = [item.body for item in [*inputs, *parked] if isinstance(item, Message)]
+    pools = _pools(world, inputs)
+    roles = [pool.role for pool in pools if pool.role is not None]
+    named = _people_named(world, bodies).union(*(pool.ids for pool in pools))
+    named |= {person for person in others if isinstance(person, str)}
+    everybody = any(isinstance(body, SyncDirectory) for body in bodies)
+    found = conn.execute(
+        """
+        with electors as (
+            select person_id from grants where role = any(%(roles)s) and coalesce(ends_at > %(now)s, true)
+            union select unnest(%(named)s::text[])
+        ), concerned as (
+            select person_id from electors
+            union select acts_for from grants join electors using (person_id)
+                   where acts_for is not null and coalesce(ends_at > %(now)s, true)
+        )
+        select * from grants
+         where coalesce(ends_at > %(now)s, true)
+           and (%(everybody)s or person_id in (select person_id from concerned))
+        """,
+        {"roles": roles, "named": sorted(named), "everybody": everybody, "now": world.now},
+    ).fetchall()
+    grants = [rows.grant(row) for row in found]
+    concerned = named.union(*({grant.person, grant.acts_for or grant.person} for grant in grants))
+    here = conn.execute(
+        "select id from people where snapshot = %s and (%s or id = any(%s))",
+        [world.snapshot, everybody, sorted(concerned)],
+    ).fetchall()
+    world.directory = Directory.of(grants, (row["id"] for row in here), glass.load(conn, world, inputs))
+
+
+def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:
+    """Whose approval may be needed: by the actions that are there, at any of their steps, and by those that may be made."""
+    found = [pools(action.requirement.tree, action.requirement.escalation) for action in world.actions.values()]
+    for item in inputs:
+        match item:
+            case Message(body=CreateAction(required_quorum=wished)):
+                wished_tree = None if wished is None else quorum_tree.parse(wished)
+                found += [world.definitions.pools, pools(wished_tree, ())]
+            case (
+                Perform()
+                | Recommended()
+                | Message(body=RemediateAlert() | RecommendAction() | CastVote(break_glass=str()))
+            ):
+                found.append(world.definitions.pools)
+    return frozenset().union(*found)
+
+
+def _people_named(world: World, bodies: Iterable[AnyBody | Refusal]) -> set[str]:
+    """Who has voted, and who the messages say acts."""
+    people = {person for votes in world.votes.values() for person in votes}
+    for body in bodies:
+        match body:
+            case CastVote():
+                people.add(body.voter_id)
+            case CreateAction():
+                people.add(body.created_by)
+            case ExecuteAction():
+                people.add(body.executed_by)
+            case CancelAction():
+                people.add(body.cancelled_by)
+    return people
