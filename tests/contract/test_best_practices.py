@@ -1,6 +1,5 @@
 """Best practices: what the document advises works, and what it gets wrong is told."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,12 +7,6 @@ import pytest
 from tests.contract.words import Read, create_ops_action, execute_action, vote_on_action
 from tests.world import Installation
 from workers.sandbox import Sandbox
-
-
-@pytest.fixture
-def engine(installation: Installation, sandbox: Sandbox) -> Iterator[Installation]:
-    with installation.at_work(sandbox.url) as engine:
-        yield engine
 
 
 def ask(engine: Installation, **changes: Any) -> Read:

@@ -1,9 +1,6 @@
 """Integration with Brique 77.1 (Alerts): auto-remediation with approval, and the manual remediation of the alert API."""
 
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from db import read
 from tests.contract.words import (
@@ -28,12 +25,6 @@ ALERT = {
     "severity": "critical",
     "metric": {"metric": "fraud_score", "value": 0.97, "threshold": 0.8},
 }
-
-
-@pytest.fixture
-def engine(installation: Installation, sandbox: Sandbox) -> Iterator[Installation]:
-    with installation.at_work(sandbox.url) as engine:
-        yield engine
 
 
 def trigger_remediation_flow(engine: Installation, *, confidence: float, **changes: Any) -> Read:

@@ -9,7 +9,6 @@ import pytest
 from db import connect, read
 from tests.contract.words import create_ops_action, vote_on_action
 from tests.world import Installation
-from workers.sandbox import Sandbox
 
 WIDGET = (
     "id",
@@ -21,12 +20,6 @@ WIDGET = (
     "created_at",
     "expires_at",
 )
-
-
-@pytest.fixture
-def engine(installation: Installation, sandbox: Sandbox) -> Iterator[Installation]:
-    with installation.at_work(sandbox.url) as engine:
-        yield engine
 
 
 @pytest.fixture

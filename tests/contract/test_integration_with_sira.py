@@ -1,9 +1,6 @@
 """Integration with SIRA: a sure recommendation becomes an action; of another one a person makes it one, from the dashboard."""
 
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from tests.contract.words import (
     Read,
@@ -18,12 +15,6 @@ from tests.world import Installation
 from workers.sandbox import Sandbox
 
 EXPLANATION = {"features": [{"name": "failed_payouts", "value": 0.2, "weight": 0.6}], "model": "sira-7"}
-
-
-@pytest.fixture
-def engine(installation: Installation, sandbox: Sandbox) -> Iterator[Installation]:
-    with installation.at_work(sandbox.url) as engine:
-        yield engine
 
 
 def process_sira_recommendation(engine: Installation, rec_id: str, confidence: float, **changes: Any) -> Read:
