@@ -351,6 +351,24 @@ def test_a_step_that_was_cut_off_is_done_once_it_is_tried_again() -> None:
     assert (engine.status(retry), engine.status(action)) == ("executed", "approved")
 
 
+def test_a_step_that_was_cut_off_and_not_tried_again_in_time_has_failed_for_certain() -> None:
+    engine = Company()
+    action = engine.ended(*FAILED)
+    assert engine.ask("RETRY", action) == "applied"
+    retry = engine.told.action_id
+    assert retry is not None
+    for person in ("admin", "admin-2"):
+        engine.vote(retry, person)
+    engine.ask_to_execute(retry, "admin-3")
+    engine.start(retry, 90)
+    engine.wait(60)
+    engine.sweep(retry)
+    assert engine.status(retry) == "approved"
+    engine.wait(3 * HOUR)
+    engine.sweep(retry)
+    assert (engine.status(retry), engine.status(action)) == ("failed", "failed")
+
+
 def test_the_engine_carries_out_nothing_but_its_own_types() -> None:
     engine = Company()
     action = engine.approved()
