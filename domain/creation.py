@@ -47,7 +47,7 @@ def create(
     """
     action_id = messages.action_id(message.issuer, body.idempotency_key, message.jti)
     if (existing := world.actions.get(action_id)) is not None:
-        return _again(existing, body)
+        return again(existing, body)
     if (refusal := out_of_scope(message.scope, body.origin, body.action_type)) is not None:
         return refusal
     if (refusal := _creator_refusal(world, message.scope, body, creator_roles or _roles(body))) is not None:
@@ -102,7 +102,8 @@ def begin(
     return voting.settle(world, action)
 
 
-def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
+def again(existing: Action, body: CreateAction) -> Receipt | Refusal:
+    """The answer to whoever asks once more for what made this action; a refusal if it is something else."""
     if existing.body_sha256 != body_sha256(body):
         return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {existing.id}.")
     return Receipt(Outcome.DUPLICATE, f"This asks for action {existing.id} again.", action_id=existing.id)

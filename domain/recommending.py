@@ -22,7 +22,7 @@ from domain.proposal import (
 )
 from domain.refusals import Code, Refusal
 from domain.trail import timestamp
-from domain.world import World
+from domain.world import Action, World
 
 ORIGIN = "sira"
 
@@ -155,7 +155,12 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
         created_by=PROPOSER,
     )
     action_id = messages.action_id(proposal.issuer, body.idempotency_key, "")
-    made = world.actions.get(action_id) or creation.make(world, proposal.issuer, action_id, body)
+    existing = world.actions.get(action_id)  # SIRA may have asked for it itself
+    made: Action | Receipt | Refusal
+    if existing is None:
+        made = creation.make(world, proposal.issuer, action_id, body)
+    else:
+        made = creation.again(existing, body)
     if isinstance(made, Refusal):
         details = {"code": made.code.value, "error": made.sentence}
         world.put_proposal(proposal.decided(world.now, SYSTEM, "error", details))

@@ -46,7 +46,8 @@ class Sira(InMemory):
             "target_tenant_id": "agent-1",
             "created_by": person,
         }
-        return self.tell(body_of("CreateAction", body | changes))
+        envelope = {"issuer": changes.pop("issuer")} if "issuer" in changes else {}
+        return self.tell(body_of("CreateAction", body | changes), **envelope)
 
     def proposal(self, rec_id: str = "r-1") -> Proposal:
         return self.world.proposals["recommendation", rec_id]
@@ -193,6 +194,30 @@ def test_a_refused_creation_keeps_its_decision_and_can_come_again(sira: Sira) ->
     assert [row["details"]["code"] for row in sira.proposal().decisions] == ["target_mismatch"]
     assert (sira.world.actions, sira.world.changes.events) == ({}, [])
     assert answer(sira.recommend(**wrong)) == "target_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({}, "applied"),
+        ({"params": ENRICHED | {"amount": 6}}, "idempotency_conflict"),
+        ({"auto_execute": False}, "idempotency_conflict"),
+    ],
+)
+def test_the_documents_action_that_sira_asked_for_itself_answers_it_and_no_other_does(
+    sira: Sira, other: dict[str, Any], expected: str
+) -> None:
+    asked: dict[str, Any] = {
+        "idempotency_key": "sira-rec-r-1",
+        "origin": "sira",
+        "auto_execute": True,
+        "issuer": "sira",
+    }
+    action_id = made(sira.apply("sira-system", **asked | other))
+    sira.world.recommendation_threshold = type(RECOMMENDATION_THRESHOLD)("0.8")
+    assert answer(sira.recommend()) == expected
+    assert sira.proposal().action_id == (action_id if expected == "applied" else None)
+    assert len(sira.world.actions) == 1
 
 
 @pytest.mark.parametrize("scope", [{"types": ()}, {"origins": ("alert",)}, {"action_types": ("OTHER",)}])
