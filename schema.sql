@@ -125,7 +125,8 @@ create table messages (
     action_id       uuid,
     -- The beginning of what was quarantined, for whoever looks into it.
     excerpt         text check (length(excerpt) <= 400),
-    -- Who acted by it, and what was applied or waits counts against; null of what is not limited.
+    -- Whose share of an hour what was applied or waits counts against: a person's, or the issuer's own for its machines. Null
+    -- of what is not limited.
     actor           text,
     received_at     timestamptz not null default clock_timestamp(),
     answered_at     timestamptz not null default clock_timestamp(),

@@ -128,6 +128,11 @@ class Proposal:
         """Its type and the tenant: a newer recommendation for the same takes the place of this one."""
         return self.type, self.tenant_type, self.tenant_id
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether an action answers it, or SIRA is asked about it."""
+        return self.action_id is not None or self.due_at is not None
+
     def says(self, body: Body) -> bool:
         """Whether it says the same as this body."""
         return canonical(self.content) == canonical(written(body))

@@ -42,7 +42,7 @@ def receive(world: World, message: Message, body: RecommendAction) -> Receipt | 
     if proposal is not None and (answer := _again(proposal, message, body)) is not None:
         return answer
     proposal = proposal or _proposal(world, message, body)
-    if (refusal := _over(world, proposal)) is not None:
+    if (refusal := _over(world, proposal) or world.over_limit(message)) is not None:
         return refusal
     world.put_proposal(proposal)
     if Decimal(str(body.confidence)) >= world.recommendation_threshold:

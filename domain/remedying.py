@@ -73,6 +73,8 @@ def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | R
         proposal = replace(known, kid=message.kid, content=proposal.content)
     if (obstacle := _obstacle(world, proposal, rule)) is not None:
         return _skip(world, proposal, obstacle)
+    if (refusal := world.over_limit(message)) is not None:
+        return refusal
     if body.recommendation is None:
         world.put_proposal(replace(proposal, due_at=world.now + timedelta(seconds=ASK_AGAIN_SECONDS)))
         return Receipt(Outcome.APPLIED, "SIRA is asked what to do about the alert; its decisions will tell.")

@@ -10,6 +10,7 @@ from domain.definition import Kind
 from domain.definitions import MODELS
 from domain.engine import step
 from domain.keys import Scope
+from domain.limits import Limits
 from domain.messages import Receipt
 from domain.proposal import MOST_DECISIONS, Proposal, Recommendation
 from domain.remediation import RemediationRule
@@ -283,6 +284,22 @@ def test_one_alert_is_not_decided_about_for_ever() -> None:
     alerts = Alerts(enabled=False)
     assert {answer(alerts.alert()) for _ in range(MOST_DECISIONS)} == {"applied"}
     assert answer(alerts.alert()) == "proposal_closed"
+
+
+@pytest.mark.parametrize("said", [SURE, None])
+def test_alerts_that_ask_for_something_have_an_hours_share_whatever_their_rules_cooldown(
+    said: dict[str, Any] | None,
+) -> None:
+    """An action, or SIRA's time; about what is skipped nobody need wait."""
+    alerts = Alerts(cooldown_seconds=0)
+    alerts.world.limits = Limits(creates_per_hour=2)
+    alerts.define("remediation_rule", RULE | {"name": "dlq_growth", "enabled": False})
+    skipped = [alerts.alert(f"s-{number}", said, alert_type="dlq_growth") for number in range(3)]
+    told = [alerts.alert(f"a-{number}", said) for number in range(3)]
+    assert [answer(each) for each in (*skipped, *told)] == ["applied"] * 5 + ["rate_limited"]
+    assert "a-2" not in [proposal.id for proposal in alerts.world.proposals.values()]
+    assert answer(alerts.alert("a-0", said)) == "duplicate"
+    assert answer(alerts.alert("s-4", said, alert_type="dlq_growth")) == "applied"
 
 
 def test_votes_that_came_before_the_action_count(alerts: Alerts) -> None:
