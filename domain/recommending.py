@@ -1,5 +1,6 @@
 """Recommendations of SIRA: an action where it is sure enough; else a person applies them, as they are."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -68,10 +69,10 @@ def apply(world: World, message: Message, body: CreateAction) -> Receipt | Refus
     return receipt
 
 
-def params_of(proposal: Proposal) -> dict[str, Any]:
+def params_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The params of the action that a recommendation is for: what SIRA recommends, and why."""
-    said = {"sira_confidence": proposal.content["confidence"], "sira_explanation": proposal.content["explanation"]}
-    return {**proposal.content["params"], RECOMMENDATION_ID: proposal.id, **said}
+    said = {"sira_confidence": content["confidence"], "sira_explanation": content["explanation"]}
+    return {**content["params"], RECOMMENDATION_ID: content["id"], **said}
 
 
 def _proposal(world: World, message: Message, body: RecommendAction) -> Proposal:
@@ -137,7 +138,7 @@ def _mismatch(proposal: Proposal, body: CreateAction) -> Refusal | None:
         "action_type": body.action_type != proposal.type,
         "target_tenant_type": body.target_tenant_type != proposal.tenant_type,
         "target_tenant_id": body.target_tenant_id != proposal.tenant_id,
-        "params": canonical(body.params) != canonical(params_of(proposal)),
+        "params": canonical(body.params) != canonical(params_of(proposal.content)),
     }
     named = ", ".join(name for name, differs in differing.items() if differs)
     return Refusal(Code.PROPOSAL_MISMATCH, f"It differs in {named}.") if named else None
@@ -148,7 +149,7 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
         idempotency_key=key_of("recommendation", proposal.id),
         origin=ORIGIN,
         action_type=proposal.type,
-        params=params_of(proposal),
+        params=params_of(proposal.content),
         target_tenant_type=proposal.tenant_type,
         target_tenant_id=proposal.tenant_id,
         auto_execute=True,
