@@ -148,9 +148,9 @@ class Proposal:
 
 
 def named(params: Mapping[str, Any], name: str) -> str | None:
-    """The alert or the recommendation that an action names in its params, if it does."""
+    """The alert or the recommendation that an action names in its params, if it does; a number as the database has it."""
     value = params.get(name)
-    return value if isinstance(value, str) else None
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def written(body: Body) -> dict[str, Any]:

@@ -280,6 +280,33 @@ def test_remedying_by_hand_takes_an_ops_admin(alerts: Alerts, person: str, expec
     assert answer(alerts.create({"origin": "ops_ui", "created_by": person, "idempotency_key": "other"})) == "applied"
 
 
+@pytest.mark.parametrize(
+    ("origin", "person", "expected"),
+    [
+        ("alert", "alert-system", "applied"),
+        ("sira", "sira-system", "applied"),
+        ("module", "a-module", "creator_not_allowed"),
+        ("system", "a-system", "creator_not_allowed"),
+        ("module", "admin", "creator_not_allowed"),
+        ("alert", "pay", "creator_not_allowed"),
+        ("sira", "admin", "applied"),
+    ],
+)
+def test_whoever_could_create_something_cannot_have_an_alert_left_alone_by_it(
+    alerts: Alerts, origin: str, person: str, expected: str
+) -> None:
+    params = {"agent_id": "agent-1", "alert_id": "a-1"}
+    assert answer(alerts.create({"origin": origin, "created_by": person, "params": params})) == expected
+    told = alerts.alert()
+    assert (told.action_id == alerts.proposal().action_id) is (expected != "applied")
+
+
+def test_an_alert_that_is_named_by_a_number_is_answered_too(alerts: Alerts) -> None:
+    by_hand = alerts.created({"params": {"agent_id": "agent-1", "alert_id": 7}})
+    assert alerts.alert("7").action_id == by_hand
+    assert alerts.decisions("7") == ["skip already_answered"]
+
+
 def test_one_alert_is_not_decided_about_for_ever() -> None:
     alerts = Alerts(enabled=False)
     assert {answer(alerts.alert()) for _ in range(MOST_DECISIONS)} == {"applied"}
