@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from domain import creation, messages
 from domain.exact_json import canonical
@@ -23,7 +24,7 @@ from domain.proposal import (
 )
 from domain.refusals import Code, Refusal
 from domain.trail import timestamp
-from domain.world import World
+from domain.world import Action, World
 
 ORIGIN = "sira"
 
@@ -156,7 +157,7 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
         created_by=PROPOSER,
     )
     action_id = messages.action_id(proposal.issuer, body.idempotency_key, "")
-    made = world.actions.get(action_id) or creation.make(world, proposal.issuer, action_id, body)
+    made = _made(world, proposal.issuer, action_id, body)
     if isinstance(made, Refusal):
         details = {"code": made.code.value, "error": made.sentence}
         world.put_proposal(proposal.decided(world.now, SYSTEM, "error", details))
@@ -164,3 +165,13 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
     created = {"ops_action_id": str(action_id)}
     world.put_proposal(proposal.decided(world.now, SYSTEM, "create_ops_action", created).answered(action_id, world.now))
     return Receipt(Outcome.APPLIED, f"Action {action_id} is created, as SIRA recommends.", action_id=action_id)
+
+
+def _made(world: World, issuer: str, action_id: UUID, body: CreateAction) -> Action | Refusal:
+    """The action of a recommendation; one that SIRA asked for itself under the same key, if it asked for the same."""
+    known = world.actions.get(action_id)
+    if known is None:
+        return creation.make(world, issuer, action_id, body)
+    if known.body_sha256 != creation.body_sha256(body):
+        return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {known.id}.", known.id)
+    return known

@@ -193,7 +193,8 @@ def _skip(world: World, proposal: Proposal, details: Details) -> Receipt:
 
 
 def _fail(world: World, proposal: Proposal, refusal: Refusal) -> Refusal:
-    details = {"code": refusal.code.value, "error": refusal.sentence}
+    holder = {} if refusal.action_id is None else {"ops_action_id": str(refusal.action_id)}
+    details = {"code": refusal.code.value, "error": refusal.sentence} | holder
     world.put_proposal(proposal.decided(world.now, SYSTEM, "error", details))
     return refusal
 

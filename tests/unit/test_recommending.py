@@ -195,6 +195,28 @@ def test_a_refused_creation_keeps_its_decision_and_can_come_again(sira: Sira) ->
     assert answer(sira.recommend(**wrong)) == "target_mismatch"
 
 
+def test_one_follows_no_other_action_that_sira_asked_for_under_its_key(sira: Sira) -> None:
+    """But the one that is asked for as the document does it."""
+    params = {"agent_id": "agent-1", "amount": 5}
+    rightly = {"sira_recommendation_id": "r-2", "sira_confidence": 0.95, "sira_explanation": {"model": "m"}}
+    asked = {
+        "origin": "sira",
+        "target_tenant_type": "agent",
+        "target_tenant_id": "agent-1",
+        "auto_execute": True,
+        "created_by": "sira-system",
+    }
+    other = sira.create(asked | {"idempotency_key": "sira-rec-r-1", "params": params}, issuer="sira")
+    same = sira.create(asked | {"idempotency_key": "sira-rec-r-2", "params": params | rightly}, issuer="sira")
+    said = {"params": params, "confidence": 0.95, "explanation": {"model": "m"}}
+    told = [sira.recommend(rec_id, **said) for rec_id in ("r-1", "r-2")]
+    assert [(answer(each), each.action_id) for each in told] == [
+        ("idempotency_conflict", other.action_id),
+        ("applied", same.action_id),
+    ]
+    assert sira.proposal("r-1").action_id is None
+
+
 @pytest.mark.parametrize("scope", [{"types": ()}, {"origins": ("alert",)}, {"action_types": ("OTHER",)}])
 def test_sira_needs_the_scope_for_what_it_recommends(sira: Sira, scope: dict[str, Any]) -> None:
     assert answer(sira.recommend(scope=SENDER.model_copy(update=scope))) == "out_of_scope"
