@@ -20,6 +20,9 @@ PROPOSER = "sira-system"
 SIRA, SYSTEM = "sira", "system"
 """Who decides what is decided without a person, in the words that callers know."""
 
+MANUAL_REVIEW = "manual_review"
+"""What SIRA recommends where people should look, and what stands in for SIRA where it says nothing; no rule does it."""
+
 ALERT_ID = "alert_id"
 """The param by which an action says which alert it answers."""
 

@@ -351,6 +351,7 @@ def test_votes_that_came_before_the_action_count(alerts: Alerts) -> None:
         {"auto_threshold": None},
         {"approver_role": "*"},
         {"auto_action": {"action_type": "CHANGE_DEFINITION"}},
+        {"auto_action": {"action_type": "manual_review"}},
         {"auto_action": {"action_type": "TOP_UP", "params": {"amount": 2**60}}},
         {"auto_treshold": 0.5},
     ],
