@@ -27,7 +27,10 @@ CREATOR_ROLES = frozenset({"ops_admin", "finance_ops", "pay_admin"})
 """One of these is needed to create an action as a person."""
 
 REMEDIER_ROLES = frozenset({"ops_admin"})
-"""One of these is needed to have an alert remedied as a person, from the ops console."""
+"""One of these is needed to have an alert remedied as a person."""
+
+_REMEDYING_ORIGINS = frozenset({"alert", "sira", "ops_ui"})
+"""Where an action for an alert comes from: what anybody could name, nothing else would be done about."""
 
 _FEWEST_FOR_INTERNAL = 2
 """How many people it takes at least to have the engine act on its own: a policy for everything must not open that too."""
@@ -38,19 +41,25 @@ FROZEN = tuple(name for name in _NAMES[: _NAMES.index("created_at")] if name != 
 
 
 def create(
-    world: World, message: Message, body: CreateAction, creator_roles: frozenset[str] | None = None
+    world: World, message: Message, body: CreateAction, creator_roles: frozenset[str] = CREATOR_ROLES
 ) -> Receipt | Refusal:
     """Make the action that a message asks for, and count the votes that were parked for it.
 
-    A person needs one of `creator_roles` to ask for it; without them one of `CREATOR_ROLES`, and of `REMEDIER_ROLES` to
-    have an alert remedied.
+    A person needs one of `creator_roles` to ask for it, and one that is also of `REMEDIER_ROLES` to have an alert remedied.
     """
     action_id = messages.action_id(message.issuer, body.idempotency_key, message.jti)
     if (existing := world.actions.get(action_id)) is not None:
-        return again(existing, body)
+        return _again(existing, body)
     if (refusal := out_of_scope(message.scope, body.origin, body.action_type)) is not None:
         return refusal
-    if (refusal := _creator_refusal(world, message.scope, body, creator_roles or _roles(body))) is not None:
+    if ALERT_ID in body.params:
+        if body.origin not in _REMEDYING_ORIGINS:
+            origins = ", ".join(sorted(_REMEDYING_ORIGINS))
+            return Refusal(
+                Code.CREATOR_NOT_ALLOWED, f"An action for an alert (alert_id) has one of the origins {origins}."
+            )
+        creator_roles &= REMEDIER_ROLES
+    if (refusal := _creator_refusal(world, message.scope, body, creator_roles)) is not None:
         return refusal
     action = make(world, message.issuer, action_id, body)
     if isinstance(action, Refusal):
@@ -102,8 +111,7 @@ def begin(
     return voting.settle(world, action)
 
 
-def again(existing: Action, body: CreateAction) -> Receipt | Refusal:
-    """The answer to whoever asks once more for what made this action; a refusal if it is something else."""
+def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
     if existing.body_sha256 != body_sha256(body):
         return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {existing.id}.")
     return Receipt(Outcome.DUPLICATE, f"This asks for action {existing.id} again.", action_id=existing.id)
@@ -112,10 +120,6 @@ def again(existing: Action, body: CreateAction) -> Receipt | Refusal:
 def body_sha256(body: CreateAction) -> bytes:
     """The SHA-256 of what a message asks for: the same key with another one is a conflict."""
     return sha256(canonical(body.model_dump(mode="json", exclude_unset=True))).digest()
-
-
-def _roles(body: CreateAction) -> frozenset[str]:
-    return REMEDIER_ROLES if body.origin == "ops_ui" and ALERT_ID in body.params else CREATOR_ROLES
 
 
 def _triggered_by(body: CreateAction) -> str | None:

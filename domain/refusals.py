@@ -92,7 +92,7 @@ SENTENCES: dict[Code, str] = {
     Code.UNKNOWN_TYPE: "There is no message of this type.",
     Code.INVALID_BODY: "The body does not have the form of its message type.",
     Code.OUT_OF_SCOPE: "The key is not allowed to send this.",
-    Code.RATE_LIMITED: "So many of these were applied for this issuer and person within an hour that this one must wait.",
+    Code.RATE_LIMITED: "So many of these were applied for this issuer and person, or its machines, within an hour that this one must wait.",
     Code.IDEMPOTENCY_CONFLICT: "An action with this idempotency key exists and was asked for with another body.",
     Code.UNKNOWN_ACTION_TYPE: "No action type of this name is defined; `ops-approval types list` shows those that are.",
     Code.INVALID_PARAMS: "The params are not what this action type takes.",

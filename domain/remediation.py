@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, f
 from domain.definition import DAY_SECONDS, Definition, no_boolean
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
+from domain.proposal import MANUAL_REVIEW
 from domain.quorum_tree import Name, RoleName
 
 Threshold = Annotated[Decimal, Field(ge=0, le=1), BeforeValidator(no_boolean)]
@@ -30,9 +31,11 @@ class AutoAction(BaseModel):
 
     @field_validator("action_type")
     @classmethod
-    def _leaves_the_engine_alone(cls, value: str) -> str:
+    def _is_asked_for_by_alerts(cls, value: str) -> str:
         if value in INTERNAL_TYPES:
             raise ValueError(f"{value} is the engine's own action type; no alert asks for it")
+        if value == MANUAL_REVIEW:
+            raise ValueError(f"{value} stands in for SIRA where it says nothing; give the action type another name")
         return value
 
 

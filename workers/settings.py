@@ -35,8 +35,8 @@ class Settings(BaseSettings):
     the data directory. `BROKER_URL`, amqp://…, puts the queues at RabbitMQ instead of Redis. `OPS_APPROVAL_SERVICES` is a JSON object
     of service names (as action types use them) and base URLs, and `OPS_APPROVAL_SERVICE_SECRETS` one of the secrets that are
     shared with them, by which calls are signed. `OPS_APPROVAL_AUDIENCE` is the name under which messages
-    address this installation. `OPS_APPROVAL_LIMITS` is a JSON object of how much one person or machine may do in an hour (see
-    `domain.limits.Limits`). `OPS_APPROVAL_INGEST=false` leaves the queue `messages` to the stock actor.
+    address this installation. `OPS_APPROVAL_LIMITS` is a JSON object of how much one person, or the machines of an issuer,
+    may do in an hour (see `domain.limits.Limits`). `OPS_APPROVAL_INGEST=false` leaves the queue `messages` to the stock actor.
     `OPS_APPROVAL_ESCALATE_EVERY_SECONDS` and `OPS_APPROVAL_AUTO_EXECUTE_EVERY_SECONDS` are the periods of the two periodic
     actors, beside the sweep that acts within a second anyway. `SIRA_URL` and `SIRA_API_KEY` say where SIRA is asked about
     alerts that come without a recommendation; `OPS_APPROVAL_RECOMMENDATION_THRESHOLD` how sure it must be, from 0 to 1, for
