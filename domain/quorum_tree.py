@@ -19,6 +19,7 @@ from domain.directory import Directory
 
 _DEEPEST = 4
 MOST_WAYS = 64
+"""In how many ways a quorum can be filled at most: each is tried at every vote, which must stay a matter of milliseconds."""
 
 ANY_ROLE = "*"
 """In `CountedVote.roles`: the key that carried the vote may speak for any role, and so for people named one by one."""
@@ -108,8 +109,8 @@ def parse(document: Any) -> Tree | None:
     if document == {"type": "none"}:
         return None
     tree = _parse(document, depth=1)
-    if (ways := _ways(tree)) > MOST_WAYS:
-        raise ValueError(f"the quorum could be filled in {ways} ways; at most {MOST_WAYS} are weighed")
+    if (found := ways(tree)) > MOST_WAYS:
+        raise ValueError(f"the quorum could be filled in {found} ways; at most {MOST_WAYS} are weighed")
     return tree
 
 
@@ -120,16 +121,16 @@ def both(tree: Tree | None, other: Tree | None) -> Tree | None:
     return KOf(k=2, children=(tree, other))
 
 
-def _ways(tree: Tree) -> int:
+def ways(tree: Tree | None) -> int:
     """How many lists of seats fill the tree: each of them is tried at a decision."""
-    if isinstance(tree, Need):
+    if not isinstance(tree, KOf):
         return 1
-    ways = [1] + [0] * tree.k  # by the number of children chosen so far
+    found = [1] + [0] * tree.k  # by the number of children chosen so far
     for child in tree.children:
-        of_child = _ways(child)
+        of_child = ways(child)
         for chosen in range(tree.k, 0, -1):
-            ways[chosen] += ways[chosen - 1] * of_child
-    return ways[tree.k]
+            found[chosen] += found[chosen - 1] * of_child
+    return found[tree.k]
 
 
 def _parse(document: Any, depth: int) -> Tree:
