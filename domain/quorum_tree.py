@@ -6,7 +6,7 @@ its children, filled by different people. One person fills one seat. The spec's 
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import combinations, product
@@ -64,7 +64,12 @@ class People(Frozen):
         return self.role in usable if self.role else person in self.ids and ANY_ROLE in usable
 
     def __str__(self) -> str:
-        return self.role or " or ".join(self.ids)
+        return self.role or _enumerated(self.ids, "or")
+
+
+def _enumerated(names: Sequence[str], last: str) -> str:
+    """Names as people list them: `ana, bob or eve`."""
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 class Need(Frozen):
@@ -184,14 +189,19 @@ def _share_of_pool(share: Any, pool: Any) -> Need:
 
 
 def in_words(tree: Tree | None) -> str:
-    """The tree as a person says it: `2 of finance_ops`."""
+    """The tree as a person says it: `2 of finance_ops`, `ana and bob`, `one of (…; …)`."""
     match tree:
+        case Need(share=None) if tree.count == len(tree.people.ids):
+            return _enumerated(tree.people.ids, "and")
         case Need(share=None):
             return f"{tree.count} of {tree.people}"
         case Need():
             return f"{tree.share} of all {tree.people}"
+        case KOf(children=(only,)):
+            return in_words(only)
         case KOf():
-            return f"{tree.k} of ({'; '.join(in_words(child) for child in tree.children)})"
+            count = {len(tree.children): "all", 1: "one"}.get(tree.k, str(tree.k))
+            return f"{count} of ({'; '.join(in_words(child) for child in tree.children)})"
     return "nobody"
 
 
