@@ -1,5 +1,6 @@
 """Creating an action: who may, which policy applies, and what is frozen from then on."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -87,17 +88,25 @@ def begin(
     caused_by: Action | None,
 ) -> Action | Refusal:
     """Begin an action of these facts under the policy that is for it; a refusal where none can be chosen, or weighed."""
-    chosen = choosing.choose(world.definitions, facts)
-    if isinstance(chosen, Refusal) and body.action_type != Internal.RATIFY:
+    chosen = policy_for(world, facts)
+    if isinstance(chosen, Refusal):
         return chosen
-    if isinstance(chosen, Refusal) or (body.action_type in INTERNAL_TYPES and lets_one_alone(world, chosen.definition)):
-        chosen = Versioned(0, policy.DEFAULT_POLICY)
     terms = chosen.definition.policy.terms(body.required_quorum, body.required_ratio, body.timeout_seconds)
     if (ways := quorum_tree.ways(terms.tree)) > quorum_tree.MOST_WAYS:
         return Refusal(Code.TOO_MANY_WAYS, f"There are {ways}, and at most {quorum_tree.MOST_WAYS} are weighed.")
     action = _action(world, issuer, body, action_id, action_type, facts, chosen, terms, caused_by)
     action = world.note(action, EventName.CREATED, body.created_by, _created(action))
     return voting.settle(world, action)
+
+
+def policy_for(world: World, facts: Mapping[str, Any]) -> Versioned[policy.Policy] | Refusal:
+    """The policy that an action of these facts falls under; a ratification always falls under one."""
+    chosen, action_type = choosing.choose(world.definitions, facts), facts["action_type"]
+    if isinstance(chosen, Refusal) and action_type != Internal.RATIFY:
+        return chosen
+    if isinstance(chosen, Refusal) or (action_type in INTERNAL_TYPES and lets_one_alone(world, chosen.definition)):
+        return Versioned(0, policy.DEFAULT_POLICY)
+    return chosen
 
 
 def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
@@ -157,7 +166,8 @@ def lets_one_alone(world: World, chosen: policy.Policy) -> bool:
     return tree is None or quorum_tree.fewest(tree, world.directory, world.now) < _FEWEST_FOR_INTERNAL
 
 
-def _requirement(world: World, rules: Rules, terms: Terms, action_type: str, excluded: set[str]) -> Requirement:
+def requirement(world: World, rules: Rules, terms: Terms, action_type: str, excluded: set[str]) -> Requirement:
+    """What the approval of an action of this type takes under these rules, with these people kept out."""
     tree = quorum_tree.freeze(terms.tree, world.directory, world.now)
     steps = _not_easier(world, tree, terms.escalation) if terms.brought_forward else terms.escalation
     return Requirement(
@@ -226,7 +236,7 @@ def _action(
         "triggered_by": _triggered_by(body),
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
-        "requirement": _requirement(
+        "requirement": requirement(
             world, rules, terms, body.action_type, _kept_out(rules, body, facts.get("target_tenant_id"), caused_by)
         ),
         "required_quorum": terms.required_quorum,

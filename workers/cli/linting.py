@@ -35,7 +35,7 @@ def lint_policies(file: File = None, *, as_json: AsJson = False, data: Data = No
     elif not found:
         out.print("Nothing is doubtful.")
     else:
-        told = ((coloured(doubt.severity), doubt.policy, doubt.code, doubt.sentence) for doubt in found)
+        told = ((coloured(doubt.severity), doubt.name, doubt.code, doubt.sentence) for doubt in found)
         print_table(("", "policy", "code", ""), told)
     if any(doubt.severity is not Severity.NOTE for doubt in found):
         raise typer.Exit(REFUSED)
