@@ -10,6 +10,8 @@ from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
+    CONFIDENCE,
+    EXPLANATION,
     MOST_DECISIONS,
     PROPOSER,
     RECOMMENDATION_ID,
@@ -70,7 +72,7 @@ def apply(world: World, message: Message, body: CreateAction) -> Receipt | Refus
 
 def params_of(proposal: Proposal) -> dict[str, Any]:
     """The params of the action that a recommendation is for: what SIRA recommends, and why."""
-    said = {"sira_confidence": proposal.content["confidence"], "sira_explanation": proposal.content["explanation"]}
+    said = {CONFIDENCE: proposal.content["confidence"], EXPLANATION: proposal.content["explanation"]}
     return {**proposal.content["params"], RECOMMENDATION_ID: proposal.id, **said}
 
 

@@ -17,6 +17,8 @@ from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
     ALERT_ID,
+    CONFIDENCE,
+    EXPLANATION,
     MOST_DECISIONS,
     PROPOSER,
     SIRA,
@@ -240,9 +242,9 @@ def params_for(
 def _body(world: World, proposal: Proposal, rule: RemediationRule, said: Recommendation) -> CreateAction:
     """The action that answers an alert: the rule's, for the alert's tenant, with what SIRA said."""
     params = params_for(world.definitions, rule, proposal.tenant_type, proposal.tenant_id, said)
-    params |= {ALERT_ID: proposal.id, "sira_confidence": said.confidence}
+    params |= {ALERT_ID: proposal.id, CONFIDENCE: said.confidence}
     if said.explanation is not None:
-        params["sira_explanation"] = said.explanation
+        params[EXPLANATION] = said.explanation
     asked: dict[str, Any] = {
         "idempotency_key": key_of("alert", proposal.id),
         "origin": ORIGIN,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from domain.definitions import Definitions
-from domain.lint import break_glass, policies
+from domain.lint import break_glass, policies, remediation
 from domain.lint.doubt import SEVERITIES, Doubt, Severity
 from domain.world import World
 
@@ -11,7 +11,7 @@ __all__ = ["SEVERITIES", "Doubt", "Severity", "lint"]
 
 
 def lint(definitions: Definitions, world: World | None) -> list[Doubt]:
-    """What is doubtful about the policies in force, in the order in which they are asked.
+    """What is doubtful about what is in force and enabled: policies in the order in which they are asked, then remediation rules.
 
     `world` has the people and keys that there are. Without it nothing is said about these, nor about action types that are
     not defined; in a directory without anybody nothing about people.
@@ -28,4 +28,8 @@ def lint(definitions: Definitions, world: World | None) -> list[Doubt]:
         if world is not None:
             told += policies.unknown_types(policy, definitions)
         found += [Doubt("policy", policy.name, code, SEVERITIES[code], sentence) for code, sentence in told]
+    for name, item in sorted(definitions.remediation_rules_in_force.items()):
+        if item.definition.enabled:
+            told = list(remediation.look(item.definition, definitions, peopled, types_known=world is not None))
+            found += [Doubt("remediation_rule", name, code, SEVERITIES[code], sentence) for code, sentence in told]
     return found

@@ -1,12 +1,14 @@
 """For which actions a policy is, as far as its criteria say so by themselves."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from domain.conditions import Condition
+from domain.conditions import Combination, Condition, Part
 from domain.definition import Risk
 from domain.definitions import Definitions
 from domain.policy import Policy
+from domain.truth import UNSURE, Truth, all_of
 
 
 def risks(policy: Policy, definitions: Definitions) -> frozenset[str]:
@@ -34,6 +36,21 @@ def types(policy: Policy) -> frozenset[str] | None:
 
 def _alternatives(part: Condition) -> list[Any]:
     return part.operand if part.operator == "$in" else [part.operand]
+
+
+def matches(policy: Policy, facts: Mapping[str, Any]) -> bool | None:
+    """Whether a policy matches what is known of an action; None where that depends on what is not."""
+    answer = all_of(_judge(part, facts) for part in policy.parsed_criteria.conditions)
+    return answer.holds if answer.sure else None
+
+
+def _judge(part: Part, facts: Mapping[str, Any]) -> Truth:
+    """Whether a condition holds: unsure where it looks at what is not known, as params that are not there."""
+    if isinstance(part, Combination):
+        return part.combine(_judge(inner, facts) for inner in part.parts)
+    root, *below = part.path.split(".")
+    known = below[:1] and below[0] in facts["params"] if root == "params" else root in facts
+    return part.judge(facts) if known else UNSURE
 
 
 def entries(policy: Policy) -> frozenset[str]:
