@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from db import history, invariants
 from db.connect import Connection
 from db.keys import load_key_ring
-from domain import creation, trail
+from domain import content, creation, trail
 from domain.lifecycle import Status
 from domain.trail import Event, EventName
 from tests import busy
@@ -103,7 +103,7 @@ def recreate(conn: Connection, action_id: UUID) -> None:
     """Make hash and trail of an action say what its row says by now."""
     seen = history.get(conn, action_id)
     assert seen is not None
-    content_hash = creation.content_hash_of(seen.action)
+    content_hash = content.content_hash_of(seen.action)
     conn.execute("update actions set content_hash = %s where id = %s", [content_hash, action_id])
     action = replace(seen.action, content_hash=content_hash)
     edit(conn, action_id, EventName.CREATED, **creation._created(action))

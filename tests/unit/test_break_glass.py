@@ -194,7 +194,7 @@ def test_so_often_in_so_long_and_again_when_that_is_past() -> None:
     action = created(engine, "three")
     receipt = engine.vote(action, "duty", break_glass="again")
     assert answer(receipt) == "break_glass_used_up"
-    assert "2 in 86400 s; 'duty' did so last at 2025-11-12T10:30:00.000000Z" in receipt.sentence
+    assert "2 in 1 d; 'duty' did so last at 2025-11-12T10:30:00.000000Z" in receipt.sentence
     assert "may again from 2025-11-13T10:00:00.000000Z on" in receipt.sentence
     assert broken(engine, action, "other") == "applied"
     engine.wait(DAY - HOUR / 2 - 1)

@@ -23,6 +23,7 @@ from workers.cli import (
     doctor,
     events,
     explaining,
+    in_force,
     invariants,
     keys,
     linting,
@@ -68,6 +69,8 @@ app.add_typer(events.events, name="events")
 app.add_typer(proposals.alerts, name="alerts")
 app.add_typer(proposals.recommendations, name="recommendations")
 app.add_typer(messages.messages, name="messages")
+policies.policies.command("list")(in_force.list_policies)
+policies.policies.command("show")(in_force.show_policy)
 policies.policies.command("backtest")(backtesting.backtest_policies)
 policies.policies.command("lint")(linting.lint_policies)
 policies.policies.command("explain")(explaining.explain)
