@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
-from domain import mistakes
 from workers import logs
 from workers.cli import (
     action_types,
@@ -36,6 +35,7 @@ from workers.cli import (
     up,
 )
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
+from workers.settings import why_unusable
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
 
@@ -104,8 +104,6 @@ def _run() -> None:
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         fail(f"Postgres does not answer ({reason}). {_WHERE}", UNAVAILABLE)
-    except psycopg.ProgrammingError:  # its text quotes the address, and with it a password
-        fail("DATABASE_URL is not an address that can be understood. Correct it.", WRONG_USE)
     except redis.OutOfMemoryError:
         fail("Redis takes no more messages: its memory is full. See `ops-approval doctor`.", UNAVAILABLE)
     except redis.RedisError as error:
@@ -114,7 +112,5 @@ def _run() -> None:
         fail("RabbitMQ does not answer. Look at BROKER_URL.", UNAVAILABLE)
     except SchemaError as error:
         fail(str(error), WRONG_USE)
-    except SettingsError as error:
-        fail(f"{error}. OPS_APPROVAL_SERVICES is a JSON object of names and URLs.", WRONG_USE)
-    except ValidationError as error:
-        fail(f"Setting {mistakes.told(error)[0]}.", WRONG_USE)
+    except (SettingsError, ValidationError) as error:
+        fail(why_unusable(error), WRONG_USE)
