@@ -257,3 +257,12 @@ def test_where_nobody_need_approve_it_is_approved_at_once() -> None:
     assert (decision.verdict, decision.reason) == ("approved", "no_approval_required")
     tally = decision.tally
     assert (tally.quorum_satisfied, tally.votes_total, tally.approval_ratio) == (True, 0, Decimal(0))
+
+
+def test_a_tree_and_its_steps_are_told_in_words() -> None:
+    share = Need(count=1, people=People(role="b"), share=Decimal("0.5"))
+    named = Need(count=1, people=People(ids=("p0", "p1")))
+    assert quorum_tree.in_words(KOf(k=2, children=(TWO, share, named))) == "2 of (2 of a; 0.5 of all b; 1 of p0 or p1)"
+    assert quorum_tree.in_words(None) == "nobody"
+    steps = [EscalationStep(role="cfo", min_votes=votes, timeout_seconds=60) for votes in (None, 2)]
+    assert [str(step) for step in steps] == ["cfo", "cfo (votes in all: 2)"]
