@@ -124,6 +124,19 @@ def test_finance_ops_or_an_ops_admin_applies_one(sira: Sira, person: str, expect
         assert sira.proposal().action_id is None
 
 
+def test_whom_a_person_names_as_having_triggered_it_is_kept_out_beside_that_person(sira: Sira) -> None:
+    sira.recommend()
+    action_id = made(sira.apply("admin", triggered_by="f1"))
+    assert sira.action(action_id).triggered_by == "f1"
+    assert sira.action(action_id).requirement.excluded == ("admin", "agent-1", "f1")
+    assert answer(sira.vote(action_id, "f1")) == "separation_of_duties"
+
+
+def test_nobody_is_said_to_have_triggered_what_follows_no_persons_word(sira: Sira) -> None:
+    by_itself, by_hand = made(sira.recommend(confidence=0.95)), sira.created({"origin": "ops_ui", "created_by": "f1"})
+    assert [sira.action(action).triggered_by for action in (by_itself, by_hand)] == [None, None]
+
+
 def test_who_applies_it_does_not_vote_on_it(sira: Sira) -> None:
     sira.recommend()
     action_id = made(sira.apply("f1"))
