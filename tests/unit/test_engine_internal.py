@@ -84,6 +84,7 @@ def test_a_failed_action_is_tried_again_once_people_agree_with_attempts_as_for_t
     assert (engine.status(retry), engine.status(action)) == ("executed", "approved")
     assert engine.action(retry).caused_by == action
     assert engine.action(retry).result == {"action_id": str(action), "status": "approved"}
+    assert engine.action(retry).target_tenant_type == "action"
     assert engine.action(action).executable_at(engine.world.now)
     assert engine.try_at(action) == "applied"
     engine.finish(action, engine._token, Done())
