@@ -150,7 +150,7 @@ class Proposal:
 
     def answered(self, action_id: UUID, at: datetime) -> "Proposal":
         """The same, with the action that answers it from now on."""
-        return replace(self, action_id=action_id, answered_at=at, due_at=None)
+        return replace(self, action_id=action_id, answered_at=at)
 
 
 def named(params: Mapping[str, Any], name: str) -> str | None:

@@ -96,6 +96,38 @@ def test_one_who_alone_would_agree_to_what_the_engine_does_itself_is_an_error() 
     assert found({"criteria": criteria, "policy": {"required_quorum": ONE}}) == [("P0", "passed_over")]
 
 
+def test_every_policy_is_looked_at_and_in_every_way() -> None:
+    first = {"criteria": {"action_type": "TOPUP"}, "priority": 200, "policy": {"allow_self_approval": True}}
+    second = {"criteria": {"origin": "sira"}, "policy": {"auto_execute": True}}
+    told = [("P0", "self_approval"), ("P0", "unknown_action_type"), ("P1", "executes_by_itself")]
+    assert found(first, second, world=world()) == told
+
+
+@pytest.mark.parametrize(
+    ("criteria", "risks"),
+    [
+        ({}, "critical and high"),
+        ({"action_type": "TOP_UP"}, "critical"),
+        ({"action_type": {"$in": ["TOP_UP", "OTHER"]}}, "critical and high"),  # of the other nothing is known
+        ({"risk_level": "high"}, "high"),
+    ],
+)
+def test_the_risks_that_execute_by_themselves_are_those_that_may_match(criteria: dict[str, Any], risks: str) -> None:
+    policy = Policy.model_validate({"name": "P", "criteria": criteria, "policy": FINE | {"auto_execute": True}})
+    grave = TYPE.model_copy(update={"minimum_risk_level": "critical"})
+    (doubt,) = lint(Definitions(policies=(Versioned(1, policy),), action_types=(Versioned(1, grave),)), None)
+    assert doubt.sentence.startswith(f"Actions of {risks} risk execute by themselves")
+
+
+def test_whether_one_would_agree_alone_is_told_by_how_many_there_are() -> None:
+    quorum = {"type": "percentage", "value": {"percentage": 0.5, "pool": "finance_ops"}}
+    share = {"criteria": {"action_type": "RETRY"}, "policy": {"required_quorum": quorum}}
+    assert found(share) == []  # nothing is known of people
+    assert found(share, world=world()) == []
+    few = World(now=NOW, audience="", directory=directory({"f1": ["finance_ops"], "f2": ["finance_ops"]}))
+    assert ("P0", "passed_over") in found(share, world=few)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
@@ -103,6 +135,11 @@ def test_one_who_alone_would_agree_to_what_the_engine_does_itself_is_an_error() 
         (
             {"priority": 9, "criteria": {"origin": "sira"}},
             {"priority": 8, "criteria": {"params.amount": {"$gte": 5}, "origin": "sira"}},
+            [("P1", "never_asked")],
+        ),
+        (
+            {"priority": 9, "criteria": {"params.amount": {"$gte": 5, "$lt": 9}}},
+            {"priority": 8, "criteria": {"params.amount": {"$lt": 9, "$gte": 5}}},
             [("P1", "never_asked")],
         ),
         ({"priority": 9, "criteria": {"origin": "sira"}}, {"priority": 8}, []),

@@ -289,3 +289,8 @@ def test_people_who_are_missing_are_named_as_people_say_it() -> None:
     tree = quorum_tree.parse({"type": "specific_users", "value": {"users": ["p0", "p1", "p2"]}})
     requirement = Requirement(tree=tree, required_ratio=Decimal(1))
     assert quorum.decide(requirement, [], directory({}), NOW).missing == ("3 more of p0, p1 or p2",)
+
+
+def test_an_escalation_step_is_told_with_the_votes_it_takes_in_all() -> None:
+    steps = [EscalationStep(role="cfo", min_votes=votes, timeout_seconds=60) for votes in (None, 2)]
+    assert [str(step) for step in steps] == ["cfo", "cfo (votes in all: 2)"]
