@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -181,12 +182,16 @@ def test_a_page_that_there_cannot_be_is_refused_with_what_to_ask_for(reader: con
         (10, 10_001, None, "0 to 10000"),
         (10, 0, "next", "not a cursor"),
         (10, 0, "é", "not a cursor"),
+        (10, 0, "MjAyNi0wMS0wMVQwMDowMDowMCswMDowMCAA", "not a cursor"),  # its id is the character NUL
     ):
-        for function in (read.get_user_vote_history, read.get_user_action_history):
+        for page in (
+            partial(read.get_user_vote_history, reader, "eve"),
+            partial(read.get_user_action_history, reader, "eve"),
+            partial(read.get_pending_actions, reader, ["ops_admin"]),
+            partial(read.list_recommendations, reader),
+        ):
             with pytest.raises(ValueError, match=says):
-                function(reader, "eve", limit, offset, after=after)
-        with pytest.raises(ValueError, match=says):
-            read.get_pending_actions(reader, ["ops_admin"], limit, offset, after=after)
+                page(limit, offset, after=after)
 
 
 def test_a_persons_votes_are_the_newest_on_each_action_and_say_what_became_of_it(

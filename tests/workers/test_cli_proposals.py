@@ -55,6 +55,10 @@ def test_a_recommendation_is_sent_listed_shown_and_applied(
     assert cli("recommendations", "send", written(tmp_path / "rec.json", recommend("r-1"))).returncode == 0
     installation.drain()
     assert "pending" in cli("recommendations", "list").stdout
+    (row,) = json.loads(cli("recommendations", "list", "--json").stdout)
+    assert f"--after {row['cursor']}" in cli("recommendations", "list", "--limit", "1").stdout
+    assert cli("recommendations", "list", "--after", row["cursor"]).stdout.strip() == "No recommendations."
+    assert "not a cursor" in cli("recommendations", "list", "--after", "x").stderr
     for word in ("Top up agent-123", "sure to 0.8, by sira-7", "pending"):
         assert word in cli("recommendations", "show", "r-1").stdout
     assert cli("recommendations", "apply", "r-1", "--as", "finance-user-1").returncode == 0

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from db import read
 from domain.messages import CreateAction
 from domain.proposal import RecommendAction, RemediateAlert
 from workers.cli.console import REFUSED, AsJson, coloured, fail, out, print_json, print_table, shown, when
 from workers.cli.context import Data, KeyFile, TimeoutSeconds, Wait, open_producer, open_reader, send
+from workers.cli.paging import After, Limit, Offset, print_rows, told_of_cursors
 from workers.cli.sending import body_of, json_in
 from workers.cli.why import why
 
@@ -81,31 +83,18 @@ def send_recommendation(
 
 @recommendations.command("list")
 def list_recommendations(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
-    *,
-    as_json: AsJson = False,
-    data: Data = None,
+    limit: Limit = 50, offset: Offset = 0, after: After = None, *, as_json: AsJson = False, data: Data = None
 ) -> None:
     """The newest recommendations and where they stand."""
-    with open_reader(data) as conn:
-        found = read.list_recommendations(conn, limit)
-    if as_json:
-        print_json(found)
-    elif not found:
-        out.print("No recommendations.")
-    else:
-        told = (
-            (
-                row["id"],
-                row["recommendation_type"],
-                f"{row['tenant_type']} {row['tenant_id']}",
-                str(row["confidence"]),
-                coloured(row["status"]),
-                when(row["expires_at"]),
-            )
-            for row in found
-        )
-        print_table(("id", "type", "for", "confidence", "status", "expires (UTC)"), told)
+    with open_reader(data) as conn, told_of_cursors():
+        found = read.list_recommendations(conn, limit, offset, after=after)
+    columns = ("id", "type", "for", "confidence", "status", "expires (UTC)")
+    print_rows(found, columns, _list_row, "No recommendations.", limit, as_json=as_json)
+
+
+def _list_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
+    concerned = (row["id"], row["recommendation_type"], f"{row['tenant_type']} {row['tenant_id']}")
+    return (*concerned, str(row["confidence"]), coloured(row["status"]), when(row["expires_at"]))
 
 
 @recommendations.command("show")
