@@ -78,6 +78,15 @@ def test_a_call_of_the_example_that_is_repeated_is_one_hold(ledger: psycopg.Conn
     )
 
 
+def test_the_example_gives_up_what_it_waits_for_in_the_time_of_the_call(ledger: psycopg.Connection) -> None:
+    with ledger.transaction():
+        ledger.execute("select from accounts for update")
+        told = InstalledHandler("ledger_hold")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            told._code.call(replace(HOLD, timeout_seconds=0.1), told._params.model_validate(HOLD.params))
+    assert holds(ledger) == []
+
+
 @pytest.mark.usefixtures("ledger")
 def test_params_are_checked_when_the_action_is_created_and_again_before_the_call() -> None:
     (_, (_, found)) = definition_files.read(EXAMPLE / "definitions.yaml")
