@@ -13,12 +13,13 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from db import read
+from domain.proposal import FALLBACK
 from tests.workers.test_alerts import remediate
 from tests.world import Installation, wait_for
 from workers import sira
 from workers.sandbox import Sandbox
 from workers.settings import Settings
-from workers.sira import FALLBACK, Sira
+from workers.sira import Sira
 
 ALERT = remediate("a-1").model_dump(mode="json")["alert"]
 SURE = {"action": "ADJUST_FLOAT", "confidence": 0.95, "params": {"adjustment": "top_up", "amount": 7}}
