@@ -29,6 +29,9 @@ ALERT_ID = "alert_id"
 RECOMMENDATION_ID = "sira_recommendation_id"
 """The param by which an action says which recommendation it follows."""
 
+CONFIDENCE, EXPLANATION = "sira_confidence", "sira_explanation"
+"""The params by which an action says how sure SIRA was, and why."""
+
 MOST_DECISIONS = 100
 """How often there may be something to decide about one alert, so that its row stays bounded."""
 
@@ -151,7 +154,7 @@ class Proposal:
 
     def answered(self, action_id: UUID, at: datetime) -> "Proposal":
         """The same, with the action that answers it from now on."""
-        return replace(self, action_id=action_id, answered_at=at, due_at=None)
+        return replace(self, action_id=action_id, answered_at=at)
 
 
 def named(params: Mapping[str, Any], name: str) -> str | None:

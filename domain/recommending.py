@@ -12,6 +12,8 @@ from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
+    CONFIDENCE,
+    EXPLANATION,
     MOST_DECISIONS,
     PROPOSER,
     RECOMMENDATION_ID,
@@ -72,7 +74,7 @@ def apply(world: World, message: Message, body: CreateAction) -> Receipt | Refus
 
 def params_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The params of the action that a recommendation is for: what SIRA recommends, and why."""
-    said = {"sira_confidence": content["confidence"], "sira_explanation": content["explanation"]}
+    said = {CONFIDENCE: content["confidence"], EXPLANATION: content["explanation"]}
     return {**content["params"], RECOMMENDATION_ID: content["id"], **said}
 
 

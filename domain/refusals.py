@@ -43,6 +43,7 @@ class Code(StrEnum):
     DEFINITION_CHANGED = "definition_changed"
     KEY_CONFLICT = "key_conflict"
     CRITERIA_TYPE_MISMATCH = "criteria_type_mismatch"
+    TOO_MANY_WAYS = "too_many_ways"
     CREATOR_NOT_ALLOWED = "creator_not_allowed"
     ALREADY_OPEN = "already_open"
     PROPOSAL_CONFLICT = "proposal_conflict"
@@ -101,6 +102,7 @@ SENTENCES: dict[Code, str] = {
     Code.DEFINITION_CHANGED: "The version that this is to replace is not the newest one; look at the difference and ask again.",
     Code.KEY_CONFLICT: "The key cannot be registered beside those that are, or for somebody who is not there.",
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
+    Code.TOO_MANY_WAYS: "The policy's quorum and the message's own could be filled together in too many ways; ask for a simpler one.",
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
     Code.ALREADY_OPEN: "An action of this type is open for the same already; look at that one, which is the answer to both.",
     Code.PROPOSAL_CONFLICT: "Another alert or recommendation of this id came first; give each its own id, and send it again as it was.",

@@ -17,6 +17,8 @@ from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
     ALERT_ID,
+    CONFIDENCE,
+    EXPLANATION,
     MOST_DECISIONS,
     PROPOSER,
     SIRA,
@@ -242,8 +244,8 @@ def params_for(
     params = said.params | rule.auto_action.params
     if target is not None and target.tenant_type == tenant_type:
         params.setdefault(target.param, tenant_id)  # another one named there is a target_mismatch
-    why = {} if said.explanation is None else {"sira_explanation": said.explanation}
-    return params | {ALERT_ID: alert_id, "sira_confidence": said.confidence} | why
+    why = {} if said.explanation is None else {EXPLANATION: said.explanation}
+    return params | {ALERT_ID: alert_id, CONFIDENCE: said.confidence} | why
 
 
 def _body(world: World, proposal: Proposal, rule: RemediationRule, said: Recommendation) -> CreateAction:

@@ -116,6 +116,11 @@ class Vote:
     break_glass: str | None = None
 
     @property
+    def order(self) -> tuple[datetime, str, str]:
+        """By what the latest of a person's votes is told: the same one in whatever order they arrive."""
+        return self.cast_at, self.jti, self.issuer
+
+    @property
     def counted(self) -> CountedVote:
         """What `quorum.decide` looks at."""
         acts_for = {person: frozenset(roles) for person, roles in self.acts_for.items()}

@@ -1,5 +1,6 @@
 """What past actions would have come to: the same rules give what was, other rules what they say."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,9 @@ from domain.definitions import Definitions, Versioned
 from domain.messages import CreateAction
 from domain.policy import Policy
 from domain.refusals import Code, Refusal
+from domain.trail import EventName
 from tests.unit.in_memory import BODY, HOUR, NOW, RULES, TYPE, InMemory
+from tests.unit.test_delegation import acting
 
 THREE = {"required_quorum": {"type": "role", "value": {"role": "finance_ops", "min_votes": 3}}}
 ONE = {"required_quorum": {"type": "role", "value": {"role": "finance_ops", "min_votes": 1}}}
@@ -114,6 +117,30 @@ def test_the_vote_of_who_is_kept_out_by_the_draft_counts_for_nothing() -> None:
     assert was.came_to == "approved"
     assert came_to(was, {"allow_self_approval": True}) == "approved"
     assert came_to(was, {}) == "pending"
+
+
+def test_who_had_a_part_in_what_led_to_it_is_kept_out_of_it_there_too() -> None:
+    was = lived(APPROVED)
+    engine = InMemory()
+    before = engine.action(engine.created({"triggered_by": "f2"}))
+    assert came_to(replace(was, caused_by=before), {}) == "pending"
+
+
+def test_who_acts_for_somebody_does_so_there_too() -> None:
+    engine = InMemory()
+    engine.world.directory = acting(("deputy", "f1"))
+    action = engine.created()
+    for person in ("deputy", "f2"):
+        engine.vote(action, person)
+    was = past(engine, action, None)
+    assert was.came_to == "approved"
+    assert came_to(was, {}) == "approved"
+
+
+def test_what_happened_after_the_decision_is_not_lived_again() -> None:
+    was = lived(APPROVED)
+    executed = replace(was.events[-1], event=EventName.EXECUTING, at=LATER)
+    assert came_to(replace(was, events=(*was.events, executed)), THREE) == "pending"
 
 
 def test_a_vote_whose_key_was_compromised_by_then_counts_for_nothing() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from domain import deciding
 from domain.action_type import Inverse
+from domain.break_glass import BreakGlass
 from domain.definitions import Definitions, Versioned
 from domain.directory import Directory, Grant
 from domain.engine import step
@@ -22,6 +23,7 @@ from tests.unit.in_memory import HOUR, NOW, RULES, TYPE, WHOLE, InMemory, answer
 from tests.unit.test_sync import snapshot
 
 DAY = 24 * HOUR
+GLASS_BROKEN = {"break_glass": "the float is empty and nobody answers"}
 GLASS = {"role": "duty", "uses": 2, "within_seconds": DAY, "valid_seconds": 600}
 ROLES = {
     "duty": ["duty"],
@@ -63,7 +65,7 @@ def created(engine: InMemory, key: str = "one", **changes: Any) -> UUID:
 
 
 def broken(engine: InMemory, action: UUID, person: str = "duty") -> str:
-    return answer(engine.vote(action, person, break_glass="the float is empty and nobody answers"))
+    return answer(engine.vote(action, person, **GLASS_BROKEN))
 
 
 def ratification(engine: InMemory, action: UUID) -> Action:
@@ -191,10 +193,11 @@ def test_so_often_in_so_long_and_again_when_that_is_past() -> None:
     assert broken(engine, created(engine, "one")) == "applied"
     engine.wait(HOUR / 2)
     assert broken(engine, created(engine, "two")) == "applied"
+    assert [event.data["uses_left"] for event in engine.world.changes.events if event.event == "glass_broken"] == [1, 0]
     action = created(engine, "three")
     receipt = engine.vote(action, "duty", break_glass="again")
     assert answer(receipt) == "break_glass_used_up"
-    assert "2 in 86400 s; 'duty' did so last at 2025-11-12T10:30:00.000000Z" in receipt.sentence
+    assert "2 in 1 d; 'duty' did so last at 2025-11-12T10:30:00.000000Z" in receipt.sentence
     assert "may again from 2025-11-13T10:00:00.000000Z on" in receipt.sentence
     assert broken(engine, action, "other") == "applied"
     engine.wait(DAY - HOUR / 2 - 1)
@@ -226,6 +229,31 @@ def test_such_an_approval_lapses_sooner() -> None:
     assert (engine.status(action), engine.status(other)) == ("expired", "approved")
 
 
+def test_it_is_told_in_words() -> None:
+    told = [str(BreakGlass.model_validate(GLASS | {"uses": uses})) for uses in (1, 2)]
+    assert told == [f"duty, {times} in 1 d, good for 10 min" for times in ("once", "2 times")]
+
+
+def test_who_may_once_is_told_when_again() -> None:
+    engine = engine_with(uses=1)
+    broken(engine, created(engine, "one"))
+    receipt = engine.vote(created(engine, "two"), "duty", break_glass="again")
+    assert answer(receipt) == "break_glass_used_up"
+    assert "last at 2025-11-12T10:00:00.000000Z, and may again from 2025-11-13T10:00:00.000000Z" in receipt.sentence
+
+
+def test_the_receipt_names_the_action_and_what_ratifies_it_is_named_after_the_message() -> None:
+    engine = engine_with()
+    action = created(engine)
+    message = engine.message(
+        body_of("CastVote", {"action_id": action, "voter_id": "duty", "vote": "approve"} | GLASS_BROKEN)
+    )
+    receipt = step(engine.world, message)
+    asked = ratification(engine, action)
+    assert (receipt.action_id, asked.idempotency_key) == (action, message.content_sha256.hex())
+    assert str(asked.id) in receipt.sentence
+
+
 @pytest.mark.parametrize("when", ["before it is executed", "after it was executed"])
 def test_others_ratify_it_before_or_after_it_is_executed(when: str) -> None:
     engine = engine_with(auto_execute=True)
@@ -239,6 +267,7 @@ def test_others_ratify_it_before_or_after_it_is_executed(when: str) -> None:
     assert engine.start(asked.id, 2) == "applied"
     assert answer(step(engine.world, Perform(asked.id, 2))) == "applied"
     assert engine.status(asked.id) == "executed"
+    assert engine.action(asked.id).result == {"action_id": str(action), "person": "duty"}
     assert engine.events(action)[-1] == "ratified"
     assert engine.world.changes.events[-2].data == {"person": "duty", "agreed_in": str(asked.id)}
     if when == "before it is executed":

@@ -133,6 +133,10 @@ def nested(levels: int) -> dict[str, Any]:
         (nested(7), nested(8)),
         (nested(7), nested(100_000)),
         ({f"a{number}": 1 for number in range(bounds.MOST_KEYS)}, {f"a{number}": 1 for number in range(201)}),
+        (
+            {"$or": [{f"a{number}": 1 for number in range(100)}, {f"b{number}": 1 for number in range(99)}]},
+            {"$or": [{f"a{number}": 1 for number in range(100)}, {f"b{number}": 1 for number in range(100)}]},
+        ),
         ({"a": {"$in": list(range(1000))}}, {"a": {"$in": list(range(1001))}}),
         ({"a": {"$all": list(range(100))}}, {"a": {"$all": list(range(101))}}),
         ({"$or": [{"a": 1}] * 100}, {"$or": [{"a": 1}] * 101}),
@@ -175,6 +179,25 @@ def test_explaining_tells_what_is_within_combined_conditions_too() -> None:
         (4, True, ([4],)),
         (5, False, ([4],)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("operator", "operand"),
+    [
+        ("$and", [{"a": 1}]),
+        ("$or", [{"a": 1}, {"b": 2}]),
+        ("$nor", [{"a": 1}]),
+        ("$not", {"$gte": 3}),
+        ("$all", [4, 5]),
+        ("$elemMatch", {"$gte": 1}),
+        ("$size", 2),
+        ("$exists", False),
+    ],
+)
+def test_explaining_names_what_was_asked_whatever_the_operator(operator: str, operand: Any) -> None:
+    on_a_path = operator not in {"$and", "$or", "$nor"}
+    (found,) = parse({"a": {operator: operand}} if on_a_path else {operator: operand}).explain({})
+    assert (found.path, found.operator, found.operand) == ("a" if on_a_path else "", operator, operand)
 
 
 @given(value=VALUES, criteria=st.sampled_from([

@@ -176,6 +176,8 @@ def test_only_the_named_item_of_a_list_can_be_in_the_way() -> None:
     assert asked.judge({"a": [{"b": 1}, "text"]}) == UNSURE
     assert asked.judge({"a": [{"b": 1}]}) == NO
     assert parse({"a.1": 1}).judge({"a": ["text", 1]}) == YES
+    assert parse({"a.0": {"$ne": 5}}).judge({"a": [6]}) == YES
+    assert parse({"a.0.b": {"$ne": 5}}).judge({"a": [{"b": 6}, "text"]}) == YES
 
 
 def test_null_in_the_place_of_a_blocked_field_is_what_mongodb_says_and_unsure() -> None:

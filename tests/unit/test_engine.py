@@ -7,9 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from domain.definitions import Versioned
 from domain.engine import Drop, ParkingEnded, Undigestible, step
 from domain.keys import Scope
 from domain.messages import LIFETIME_SECONDS, Unopened, action_id
+from domain.policy import Policy
 from domain.refusals import Code, Refusal
 from tests.unit.in_memory import BODY, NOW, WHOLE, InMemory, answer, body_of, directory
 
@@ -79,6 +81,7 @@ def test_what_cannot_be_opened_is_quarantined_once_and_takes_no_identity() -> No
     assert step(engine.world, unopened) == step(engine.world, unopened)
     record = engine.world.records[message.content_sha256]
     assert (record.outcome, record.issuer, record.jti, record.token) == ("quarantined", None, None, None)
+    assert record.excerpt == "…"
     assert answer(step(engine.world, message)) == "applied"  # its key is known by now
     assert answer(step(engine.world, unopened)) == "applied"  # and revoked again: the receipt stays
 
@@ -87,7 +90,9 @@ def test_a_dead_letter_is_recorded_and_tried_again_when_it_comes_again() -> None
     engine = InMemory()
     message = engine.message(CREATE)
     for _ in range(2):
-        assert answer(step(engine.world, Undigestible(message, "(DataError)"))) == "dead_letter"
+        receipt = step(engine.world, Undigestible(message, "(DataError)"))
+        assert answer(receipt) == "dead_letter"
+        assert "(DataError)" in receipt.sentence
         assert not engine.world.actions
     assert answer(step(engine.world, message)) == "applied"
     assert answer(step(engine.world, Undigestible(message, "(DataError)"))) == "applied"
@@ -151,6 +156,9 @@ def test_the_same_key_and_body_again_is_a_duplicate_and_another_body_a_conflict(
     assert answer(reordered) == "duplicate"
     assert answer(engine.create({"params": BODY["params"] | {"amount": 6}})) == "idempotency_conflict"
     assert answer(engine.create({"auto_execute": True})) == "idempotency_conflict"
+    assert (
+        answer(engine.create({"auto_execute": None})) == "idempotency_conflict"
+    )  # another value, though it means the same
     assert len(engine.world.actions) == 1
     assert engine.events(first.action_id) == ["created"]
 
@@ -205,6 +213,27 @@ def test_who_creates_as_a_person_needs_a_role_that_the_key_may_speak_for(
     scope = WHOLE.model_copy(update={"roles": roles})
     receipt = InMemory().create({"origin": origin, "created_by": created_by}, scope=scope)
     assert answer(receipt) == expected
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        {"action_type": "TOP_UP"},
+        {"origin": "sira"},
+        {"risk_level": "medium"},
+        {"target_tenant_type": "agent"},
+        {"target_tenant_id": "agent-1"},
+        {"created_by": "sira-system"},
+        {"params.amount": 5},
+    ],
+)
+def test_a_policy_is_chosen_by_whatever_field_of_the_action_it_names(criteria: dict[str, Any]) -> None:
+    engine = InMemory()
+    (known,) = engine.world.definitions.policies
+    asked = known.definition.model_dump(mode="json") | {"name": "Named", "criteria": criteria, "priority": 999}
+    named = Policy.model_validate(asked)
+    engine.world.definitions = replace(engine.world.definitions, policies=(known, Versioned(1, named)))
+    assert engine.action(engine.created()).policy_name == "Named"
 
 
 @pytest.mark.parametrize(
@@ -266,6 +295,8 @@ def test_parking_ends_with_the_exp_of_the_vote() -> None:
     engine.wait(86_399)
     assert answer(step(engine.world, ended)) == "not_due"
     engine.wait(1)
-    assert answer(step(engine.world, ended)) == "unknown_action"
-    assert answer(step(engine.world, vote)) == "unknown_action"
+    receipt = step(engine.world, ended)
+    assert answer(receipt) == "unknown_action"
+    assert "waited for it until its exp" in receipt.sentence
+    assert step(engine.world, vote) == receipt
     assert answer(step(engine.world, ended)) == "not_due"

@@ -12,7 +12,7 @@ from domain.engine import step
 from domain.executing import Perform
 from domain.internal import made_by
 from domain.internal_types import INTERNAL_TYPES
-from domain.outcome import Done, Rejected, Unknown
+from domain.outcome import Done, Rejected, Retry, Unknown
 from domain.policy import Policy
 from domain.trail import verify
 from tests.unit.in_memory import HOUR, RULES, InMemory, answer, directory
@@ -62,15 +62,28 @@ class Company(InMemory):
         self.told = self.create(wanted)
         return answer(self.told)
 
-    def do(self, kind: str, subject: UUID, **params: Any) -> UUID:
-        """Have it agreed and executed; the id of the action that did it."""
+    def agreed(self, kind: str, subject: UUID, **params: Any) -> UUID:
+        """Have it agreed, and its execution asked for; the id of the action that is to do it."""
         assert self.ask(kind, subject, params=params) == "applied"
         action = self.told.action_id
         assert action is not None
         for person in ("admin", "admin-2"):
             assert answer(self.vote(action, person)) == "applied"
         assert answer(self.ask_to_execute(action, "admin-3")) == "applied"
+        return action
+
+    def do(self, kind: str, subject: UUID, **params: Any) -> UUID:
+        """Have it agreed and executed; the id of the action that did it."""
+        action = self.agreed(kind, subject, **params)
         assert self.try_at(action) == "applied"
+        return action
+
+    def cut_off(self, kind: str, subject: UUID) -> UUID:
+        """Have it agreed and begun, by a worker that says no more; the id of the action that was to do it."""
+        action = self.agreed(kind, subject)
+        assert self.start(action, 90) == "applied"
+        self.wait(60)
+        self.sweep(action)
         return action
 
 
@@ -83,12 +96,35 @@ def test_a_failed_action_is_tried_again_once_people_agree_with_attempts_as_for_t
     retry = engine.do("RETRY", action)
     assert (engine.status(retry), engine.status(action)) == ("executed", "approved")
     assert engine.action(retry).caused_by == action
+    assert engine.action(retry).result == {"action_id": str(action), "status": "approved"}
+    assert engine.action(retry).target_tenant_type == "action"
     assert engine.action(action).executable_at(engine.world.now)
     assert engine.try_at(action) == "applied"
     engine.finish(action, engine._token, Done())
     assert engine.status(action) == "executed"
     assert engine.events(action)[-4:] == ["failed", "retry_scheduled", "executing", "executed"]
     assert engine.events(retry)[-2:] == ["executing", "executed"]
+
+
+def test_what_is_tried_again_has_as_many_attempts_and_as_short_pauses_as_the_first_time() -> None:
+    engine = Company(max_attempts=3)
+    action = engine.ended()
+
+    def busy() -> list[float]:
+        pauses = []
+        while engine.status(action) == "approved":
+            assert engine.try_at(action) == "applied"
+            engine.finish(action, engine._token, Retry("busy"))
+            next_at = engine.action(action).next_attempt_at or engine.world.now
+            pauses.append((next_at - engine.world.now).total_seconds())
+            engine.wait(pauses[-1])
+        return pauses
+
+    first = busy()
+    engine.do("RETRY", action)
+    again = busy()
+    for pauses in (first, again):
+        assert [0.8 * most <= pause <= most for pause, most in zip(pauses, (2, 4, 0), strict=True)] == [True] * 3
 
 
 @pytest.mark.parametrize(
@@ -101,6 +137,7 @@ def test_an_unknown_outcome_is_settled_as_people_found_it(found: str, status: st
     engine.wait(10 + LEASE_MARGIN_SECONDS)
     resolved = engine.do("RESOLVE_OUTCOME", action, outcome=found)
     assert (engine.status(resolved), engine.status(action)) == ("executed", status)
+    assert engine.action(resolved).result == {"action_id": str(action), "status": status}
     assert engine.world.attempts[action][1].state == state
     events = [event for event in engine.world.changes.events if event.action_id == action]
     verify(events)
@@ -165,6 +202,7 @@ def test_what_happened_is_rolled_back_by_an_action_of_its_own_which_its_own_poli
     assert (undone.status, undone.issuer, undone.created_by) == ("requested", "ops-approval", "ops-console")
     assert engine.action(rolled).result == {"action_id": str(action), "rolled_back_by": str(undone.id)}
     assert undone.id == made_by(rolled) != made_by(action)
+    assert undone.idempotency_key == str(rolled)
     assert answer(engine.vote(undone.id, "admin")) == "not_eligible"
     assert answer(engine.vote(undone.id, "f1")) == "applied"
     again = engine.do("ROLL_BACK", action)
@@ -334,21 +372,23 @@ def test_nobody_defines_an_action_type_of_the_engines_own() -> None:
 def test_a_step_that_was_cut_off_is_done_once_it_is_tried_again() -> None:
     engine = Company()
     action = engine.ended(*FAILED)
-    assert engine.ask("RETRY", action) == "applied"
-    retry = engine.told.action_id
-    assert retry is not None
-    for person in ("admin", "admin-2"):
-        engine.vote(retry, person)
-    engine.ask_to_execute(retry, "admin-3")
-    engine.start(retry, 90)
-    engine.wait(60)
-    engine.sweep(retry)
+    retry = engine.cut_off("RETRY", action)
     engine.wait(60)
     assert answer(step(engine.world, Perform(retry, 90))) == "stale_token"
     assert engine.status(action) == "failed"
     engine._token = 91
     assert engine.try_at(retry) == "applied"
     assert (engine.status(retry), engine.status(action)) == ("executed", "approved")
+
+
+def test_a_step_that_was_cut_off_and_not_tried_again_in_time_has_failed_for_certain() -> None:
+    engine = Company()
+    action = engine.ended(*FAILED)
+    retry = engine.cut_off("RETRY", action)
+    assert engine.status(retry) == "approved"
+    engine.wait(3 * HOUR)
+    engine.sweep(retry)
+    assert (engine.status(retry), engine.status(action)) == ("failed", "failed")
 
 
 def test_the_engine_carries_out_nothing_but_its_own_types() -> None:

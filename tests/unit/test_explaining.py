@@ -115,6 +115,19 @@ def test_the_requirement_is_that_of_the_action_that_would_be_created() -> None:
     assert (told.risk_level, told.target_tenant_id) == ("medium", "agent-1")
 
 
+@pytest.mark.parametrize("creator", ["sira-system", "viewer"])
+def test_the_facts_are_told_that_criteria_look_at_whether_it_may_be_asked_for_or_not(creator: str) -> None:
+    assert explained(InMemory(), created_by=creator).facts == {
+        "action_type": "TOP_UP",
+        "origin": "sira",
+        "risk_level": "medium",
+        "target_tenant_type": "agent",
+        "target_tenant_id": "agent-1",
+        "created_by": creator,
+        "params": BODY["params"],
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "policies"),
     [

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,15 @@ def found(*policies: dict[str, Any], world: World | None = None) -> list[tuple[s
     definitions = Definitions(
         policies=tuple(Versioned(1, Policy.model_validate(row)) for row in rows), action_types=(Versioned(1, TYPE),)
     )
-    return [(doubt.policy, doubt.code) for doubt in lint(definitions, world)]
+    return [(doubt.name, doubt.code) for doubt in lint(definitions, world)]
 
 
 def world(**keys: VerificationKey) -> World:
     return World(now=NOW, audience="", directory=directory(), keys=keys)
+
+
+def of(role: str) -> dict[str, Any]:
+    return {"type": "role", "value": {"role": role, "min_votes": 1}}
 
 
 def percentage_of(*people: str) -> dict[str, Any]:
@@ -91,6 +96,38 @@ def test_one_who_alone_would_agree_to_what_the_engine_does_itself_is_an_error() 
     assert found({"criteria": criteria, "policy": {"required_quorum": ONE}}) == [("P0", "passed_over")]
 
 
+def test_every_policy_is_looked_at_and_in_every_way() -> None:
+    first = {"criteria": {"action_type": "TOPUP"}, "priority": 200, "policy": {"allow_self_approval": True}}
+    second = {"criteria": {"origin": "sira"}, "policy": {"auto_execute": True}}
+    told = [("P0", "self_approval"), ("P0", "unknown_action_type"), ("P1", "executes_by_itself")]
+    assert found(first, second, world=world()) == told
+
+
+@pytest.mark.parametrize(
+    ("criteria", "risks"),
+    [
+        ({}, "critical and high"),
+        ({"action_type": "TOP_UP"}, "critical"),
+        ({"action_type": {"$in": ["TOP_UP", "OTHER"]}}, "critical and high"),  # of the other nothing is known
+        ({"risk_level": "high"}, "high"),
+    ],
+)
+def test_the_risks_that_execute_by_themselves_are_those_that_may_match(criteria: dict[str, Any], risks: str) -> None:
+    policy = Policy.model_validate({"name": "P", "criteria": criteria, "policy": FINE | {"auto_execute": True}})
+    grave = TYPE.model_copy(update={"minimum_risk_level": "critical"})
+    (doubt,) = lint(Definitions(policies=(Versioned(1, policy),), action_types=(Versioned(1, grave),)), None)
+    assert doubt.sentence.startswith(f"Actions of {risks} risk execute by themselves")
+
+
+def test_whether_one_would_agree_alone_is_told_by_how_many_there_are() -> None:
+    quorum = {"type": "percentage", "value": {"percentage": 0.5, "pool": "finance_ops"}}
+    share = {"criteria": {"action_type": "RETRY"}, "policy": {"required_quorum": quorum}}
+    assert found(share) == []  # nothing is known of people
+    assert found(share, world=world()) == []
+    few = World(now=NOW, audience="", directory=directory({"f1": ["finance_ops"], "f2": ["finance_ops"]}))
+    assert ("P0", "passed_over") in found(share, world=few)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
@@ -98,6 +135,11 @@ def test_one_who_alone_would_agree_to_what_the_engine_does_itself_is_an_error() 
         (
             {"priority": 9, "criteria": {"origin": "sira"}},
             {"priority": 8, "criteria": {"params.amount": {"$gte": 5}, "origin": "sira"}},
+            [("P1", "never_asked")],
+        ),
+        (
+            {"priority": 9, "criteria": {"params.amount": {"$gte": 5, "$lt": 9}}},
+            {"priority": 8, "criteria": {"params.amount": {"$lt": 9, "$gte": 5}}},
             [("P1", "never_asked")],
         ),
         ({"priority": 9, "criteria": {"origin": "sira"}}, {"priority": 8}, []),
@@ -127,6 +169,8 @@ def test_policies_that_stand_in_each_others_way_are_found(
         ({"required_quorum": {"type": "specific_users", "value": {"users": ["f1", "gone"]}}}, {}, ["cannot_be_filled"]),
         ({"required_quorum": {"type": "percentage", "value": {"percentage": 1, "pool": "finance_ops"}}}, {}, []),
         ({"escalation_role": "nobody", "veto_roles": ["none"]}, {}, ["role_of_nobody", "role_of_nobody"]),
+        ({"required_quorum": {"type": "any_of", "value": {"of": [TWO, of("cffo")]}}}, {}, ["role_of_nobody"]),
+        ({"required_quorum": of("cffo")}, {}, ["cannot_be_filled"]),
         ({}, {"action_type": "TOPUP"}, ["unknown_action_type"]),
         ({"require_personal_key": True}, {}, ["too_few_personal_keys"]),
     ],
@@ -153,10 +197,22 @@ def test_a_grant_that_is_over_fills_nothing() -> None:
     assert found({}, world=World(now=NOW, audience="", directory=Directory.of(gone))) == [("P0", "cannot_be_filled")]
 
 
-def test_what_is_shipped_has_no_errors_and_no_warnings() -> None:
+@pytest.mark.parametrize("peopled", [False, True])
+def test_what_is_shipped_has_no_errors_and_no_warnings(peopled: bool) -> None:
+    """By itself, and among people who hold its roles; with the policy of the demo, and without."""
+    roles = ("finance_ops", "pay_admin", "ops_admin", "cfo")
+    people = {f"{role}-{number}": [role] for role in roles for number in range(3)}
+    there = World(now=NOW, audience="", directory=directory(people)) if peopled else None
     shipped: list[tuple[Kind, Any]] = definition_files.shipped()
-    doubts = lint(definition_changes.drafted(Definitions(), shipped), None)
-    assert [doubt for doubt in doubts if doubt.severity != "note"] == []
+    demo = definition_files.parse(files("workers").joinpath("demo.yaml").read_text(), "demo.yaml")
+    for wanted in (shipped, shipped + demo):
+        doubts = lint(definition_changes.drafted(Definitions(), wanted), there)
+        assert [doubt for doubt in doubts if doubt.severity != "note"] == []
+
+
+def test_in_a_directory_without_anybody_nothing_is_said_about_people() -> None:
+    nobody = World(now=NOW, audience="", directory=Directory())
+    assert found({"criteria": {"action_type": "TOPUP"}}, world=nobody) == [("P0", "unknown_action_type")]
 
 
 def test_every_code_is_documented_with_its_severity() -> None:

@@ -22,6 +22,11 @@ def policy(**rules: Any) -> dict[str, Any]:
         (policy(timeout=5), "policy.timeout: there is no such field; look at its spelling"),
         (policy(veto_roles="risk"), "policy.veto_roles: expected a list"),
         (policy() | {"policy": []}, "policy: expected an object"),
+        (policy() | {"criteria": []}, "criteria: expected an object"),
+        (
+            policy(veto_roles=[f"role-{number}" for number in range(21)]),
+            "policy.veto_roles: expected a list of at most 20",
+        ),
         (policy() | {"name": ""}, "name: it is empty"),
         (policy() | {"criteria": {"amount": 5}}, "criteria: an action has no field 'amount'"),
         (

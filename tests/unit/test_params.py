@@ -84,6 +84,32 @@ def test_definitions_beside_a_schema_can_be_referred_to_again_and_again() -> Non
     assert len(schema.problems({"a": "x", "b": [1, "y"]})) == 2
 
 
+def keywords(count: int) -> dict[str, Any]:
+    """A schema with so many keywords to look at."""
+    return {"title": "x", "properties": {str(number): {} for number in range(count - 2)}}
+
+
+def test_keywords_are_counted_exactly() -> None:
+    ParamsSchema(keywords(1000))
+    with pytest.raises(ValueError, match="1000 keywords"):
+        ParamsSchema(keywords(1001))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {**keywords(600), "not": keywords(600)},
+        {"not": keywords(600), **keywords(600)},
+        {"$ref": "#/$defs/many", **keywords(600)},
+        {**keywords(600), "$ref": "#/$defs/many"},
+        {"anyOf": [keywords(600), keywords(600)]},
+    ],
+)
+def test_keywords_beside_one_another_are_counted_together(document: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="1000 keywords"):
+        ParamsSchema({"$defs": {"many": keywords(600)}} | document)
+
+
 def test_at_most_five_problems_are_told() -> None:
     schema = ParamsSchema({"additionalProperties": {"type": "integer"}})
     assert len(schema.problems({str(number): "x" for number in range(50)})) == 5

@@ -6,7 +6,8 @@ from domain.engine import Due, Undigestible, step
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound
 from domain.internal_types import subject_of
 from domain.outcome import Done, Retry, Unknown
-from tests.unit.in_memory import BODY, InMemory, answer, body_of
+from domain.world import Record
+from tests.unit.in_memory import BODY, NOW, InMemory, answer, body_of
 from tests.unit.test_engine_outcomes import CALL_ENDS, CALL_SECONDS
 
 ASKED_AFTERWARDS = {"guarantee": "queryable", "query_path": "/ask", "timeout_seconds": CALL_SECONDS}
@@ -29,6 +30,38 @@ def test_every_receipt_names_its_action_whatever_the_answer() -> None:
     told += [step(engine.world, OutcomeFound(first, 1, outcome)) for outcome in (Unknown("busy"), Done(), Done())]
     assert {receipt.action_id for receipt in told} == {first}
     assert engine.status(first) == "executed"
+
+
+def test_a_record_keeps_all_that_the_message_came_with_and_whose_share_it_took() -> None:
+    engine = InMemory()
+    for changes, actor in (({}, "tooling"), ({"action_type": "NONE"}, None)):
+        message = engine.message(body_of("CreateAction", BODY | changes))
+        receipt = step(engine.world, message)
+        assert engine.world.records[message.content_sha256] == Record(
+            content_sha256=message.content_sha256,
+            token=message.token,
+            outcome=receipt.outcome,
+            sentence=receipt.sentence,
+            code=receipt.code,
+            action_id=message.action_id,
+            issuer="tooling",
+            jti=message.jti,
+            kid="tooling-1",
+            type="CreateAction",
+            issued_at=message.issued_at,
+            expires_at=message.expires_at,
+            excerpt=None,
+            actor=actor,
+        )
+
+
+def test_a_row_says_when_it_last_changed() -> None:
+    engine = InMemory()
+    action = engine.created()
+    engine.wait(60)
+    assert engine.action(action).updated_at == NOW
+    engine.vote(action, "f1")
+    assert (engine.action(action).updated_at, engine.action(action).created_at) == (engine.world.now, NOW)
 
 
 def test_a_dead_letter_keeps_whose_it_was_unless_another_message_has_that_name() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from domain.keys import Scope
 from domain.messages import Receipt
-from domain.proposal import RECOMMENDATION_THRESHOLD, Proposal
+from domain.proposal import MOST_DECISIONS, RECOMMENDATION_THRESHOLD, Proposal
 from tests.unit.in_memory import NOW, WHOLE, InMemory, answer, body_of
 
 EXPLANATION = {"features": [{"name": "float_days", "value": 0.4, "weight": 0.7}], "model": "sira-7"}
@@ -46,10 +46,17 @@ class Sira(InMemory):
             "target_tenant_id": "agent-1",
             "created_by": person,
         }
-        return self.tell(body_of("CreateAction", body | changes))
+        envelope = {"issuer": changes.pop("issuer")} if "issuer" in changes else {}
+        return self.tell(body_of("CreateAction", body | changes), **envelope)
 
     def proposal(self, rec_id: str = "r-1") -> Proposal:
         return self.world.proposals["recommendation", rec_id]
+
+
+def decision(actor: str, action: str, action_id: UUID) -> dict[str, Any]:
+    """What is kept of the decision that led to an action."""
+    at = "2025-11-12T10:00:00.000000Z"
+    return {"at": at, "actor": actor, "action": action, "details": {"ops_action_id": str(action_id)}}
 
 
 def made(receipt: Receipt) -> UUID:
@@ -71,7 +78,18 @@ def test_one_that_sira_is_sure_of_becomes_an_action_that_tells_why(sira: Sira) -
     assert action.params == ENRICHED | {"sira_confidence": 0.9}
     assert (action.target_tenant_type, action.target_tenant_id) == ("agent", "agent-1")
     assert action.auto_execute
-    assert answer(sira.recommend(confidence=0.9)) == "duplicate"
+    again = sira.recommend(confidence=0.9)
+    assert (again.outcome, again.action_id) == ("duplicate", action.id)
+    assert [*sira.proposal().decisions] == [decision("system", "create_ops_action", action.id)]
+    assert sira.proposal().answered_at == NOW
+
+
+def test_each_that_sira_is_sure_of_becomes_an_action_of_its_own_under_its_key(sira: Sira) -> None:
+    first = made(sira.recommend("r-1", confidence=0.9))
+    second = made(sira.recommend("r-2", confidence=0.9, tenant_id="agent-2", params={"agent_id": "agent-2"}))
+    assert [sira.action(action).idempotency_key for action in (first, second)] == ["sira-rec-r-1", "sira-rec-r-2"]
+    taken = {"idempotency_key": "sira-rec-r-2"}
+    assert answer(sira.create(taken, issuer="sira")) == "idempotency_conflict"  # its sender cannot ask for another
 
 
 def test_a_less_sure_one_waits_for_thirty_days(sira: Sira) -> None:
@@ -101,7 +119,7 @@ def test_finance_ops_or_an_ops_admin_applies_one(sira: Sira, person: str, expect
         action = sira.action(made(receipt))
         assert (action.created_by, action.triggered_by, action.params) == (person, person, ENRICHED)
         assert sira.proposal().action_id == action.id
-        assert [row["action"] for row in sira.proposal().decisions] == ["apply"]
+        assert [*sira.proposal().decisions] == [decision(person, "apply", action.id)]
         assert answer(sira.apply(person)) == "duplicate"
     else:
         assert sira.proposal().action_id is None
@@ -112,6 +130,19 @@ def test_one_that_remedies_an_alert_takes_an_ops_admin(sira: Sira, person: str, 
     params = RECOMMENDATION["params"] | {"alert_id": "a-1"}
     sira.recommend(params=params)
     assert answer(sira.apply(person, params=ENRICHED | params | {"sira_recommendation_id": "r-1"})) == expected
+
+
+def test_whom_a_person_names_as_having_triggered_it_is_kept_out_beside_that_person(sira: Sira) -> None:
+    sira.recommend()
+    action_id = made(sira.apply("admin", triggered_by="f1"))
+    assert sira.action(action_id).triggered_by == "f1"
+    assert sira.action(action_id).requirement.excluded == ("admin", "agent-1", "f1")
+    assert answer(sira.vote(action_id, "f1")) == "separation_of_duties"
+
+
+def test_nobody_is_said_to_have_triggered_what_follows_no_persons_word(sira: Sira) -> None:
+    by_itself, by_hand = made(sira.recommend(confidence=0.95)), sira.created({"origin": "ops_ui", "created_by": "f1"})
+    assert [sira.action(action).triggered_by for action in (by_itself, by_hand)] == [None, None]
 
 
 def test_who_applies_it_does_not_vote_on_it(sira: Sira) -> None:
@@ -134,7 +165,9 @@ def test_who_applies_it_does_not_vote_on_it(sira: Sira) -> None:
 )
 def test_it_is_applied_as_it_is_or_not_at_all(sira: Sira, change: dict[str, Any]) -> None:
     sira.recommend()
-    assert answer(sira.apply(**change)) == "proposal_mismatch"
+    receipt = sira.apply(**change)
+    assert answer(receipt) == "proposal_mismatch"
+    assert receipt.sentence.endswith(f"It differs in {next(iter(change))}.")
     assert (sira.world.actions, sira.proposal().action_id) == ({}, None)
 
 
@@ -146,6 +179,8 @@ def test_a_machine_does_not_apply_what_waits_for_a_person(sira: Sira) -> None:
 def test_one_that_is_not_known_is_an_ordinary_action(sira: Sira) -> None:
     assert sira.apply("pay").outcome == "applied"
     assert answer(sira.apply("sira-system", origin="sira", idempotency_key="k")) == "applied"
+    unnamed = {"params": ENRICHED | {"sira_recommendation_id": ["r-1"]}, "idempotency_key": "k2"}
+    assert answer(sira.apply("pay", **unnamed)) == "applied"
 
 
 def test_it_is_applied_once(sira: Sira) -> None:
@@ -166,6 +201,7 @@ def test_what_became_an_action_by_itself_is_not_applied(sira: Sira) -> None:
 
 def test_an_expired_one_is_over(sira: Sira) -> None:
     sira.recommend(expires_at="2025-11-12T11:00:00Z")
+    assert answer(sira.recommend(expires_at="2025-11-12T11:00:00Z")) == "duplicate"
     sira.wait(3600)
     assert answer(sira.apply()) == "proposal_closed"
     assert answer(sira.recommend("r-2", expires_at="2025-11-12T11:00:00Z")) == "proposal_closed"
@@ -197,31 +233,47 @@ def test_an_id_is_one_recommendations(sira: Sira, other: dict[str, Any]) -> None
 def test_a_refused_creation_keeps_its_decision_and_can_come_again(sira: Sira) -> None:
     wrong: dict[str, Any] = {"confidence": 0.95, "params": {"agent_id": "agent-2"}}
     assert answer(sira.recommend(**wrong)) == "target_mismatch"
-    assert [row["details"]["code"] for row in sira.proposal().decisions] == ["target_mismatch"]
+    (kept,) = sira.proposal().decisions
+    assert (kept["actor"], kept["action"]) == ("system", "error")
+    assert kept["details"] == {"code": "target_mismatch", "error": sira.recommend(**wrong).sentence}
     assert (sira.world.actions, sira.world.changes.events) == ({}, [])
     assert answer(sira.recommend(**wrong)) == "target_mismatch"
 
 
-def test_one_follows_no_other_action_that_sira_asked_for_under_its_key(sira: Sira) -> None:
-    """But the one that is asked for as the document does it."""
-    params = {"agent_id": "agent-1", "amount": 5}
-    rightly = {"sira_recommendation_id": "r-2", "sira_confidence": 0.95, "sira_explanation": {"model": "m"}}
-    asked = {
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({}, "applied"),
+        ({"params": ENRICHED | {"amount": 6}}, "idempotency_conflict"),
+        ({"auto_execute": False}, "idempotency_conflict"),
+    ],
+)
+def test_the_documents_action_that_sira_asked_for_itself_answers_it_and_no_other_does(
+    sira: Sira, other: dict[str, Any], expected: str
+) -> None:
+    asked: dict[str, Any] = {
+        "idempotency_key": "sira-rec-r-1",
         "origin": "sira",
-        "target_tenant_type": "agent",
-        "target_tenant_id": "agent-1",
         "auto_execute": True,
-        "created_by": "sira-system",
+        "issuer": "sira",
     }
-    other = sira.create(asked | {"idempotency_key": "sira-rec-r-1", "params": params}, issuer="sira")
-    same = sira.create(asked | {"idempotency_key": "sira-rec-r-2", "params": params | rightly}, issuer="sira")
-    said = {"params": params, "confidence": 0.95, "explanation": {"model": "m"}}
-    told = [sira.recommend(rec_id, **said) for rec_id in ("r-1", "r-2")]
-    assert [(answer(each), each.action_id) for each in told] == [
-        ("idempotency_conflict", other.action_id),
-        ("applied", same.action_id),
-    ]
-    assert sira.proposal("r-1").action_id is None
+    action_id = made(sira.apply("sira-system", **asked | other))
+    sira.world.recommendation_threshold = type(RECOMMENDATION_THRESHOLD)("0.8")
+    told = sira.recommend()
+    assert (answer(told), told.action_id) == (expected, action_id)
+    assert sira.proposal().action_id == (action_id if expected == "applied" else None)
+    assert len(sira.world.actions) == 1
+
+
+def test_one_that_is_refused_is_not_tried_for_ever(sira: Sira) -> None:
+    wrong: dict[str, Any] = {"confidence": 0.95, "params": {"agent_id": "agent-2"}}
+    assert {answer(sira.recommend(**wrong)) for _ in range(MOST_DECISIONS)} == {"target_mismatch"}
+    assert answer(sira.recommend(**wrong)) == "proposal_closed"
+
+
+def test_one_for_a_tenant_of_another_kind_than_its_action_type_concerns_is_refused(sira: Sira) -> None:
+    assert answer(sira.recommend(confidence=0.95, tenant_type="merchant")) == "target_mismatch"
+    assert sira.world.actions == {}
 
 
 @pytest.mark.parametrize("scope", [{"types": ()}, {"origins": ("alert",)}, {"action_types": ("OTHER",)}])

@@ -46,6 +46,7 @@ def test_a_key_counts_once_people_agreed_and_with_what_they_saw() -> None:
     assert action is not None
     engine.agree(action)
     assert engine.perform(action) == "executed"
+    assert engine.action(action).result == {"kid": "new-1", "issuer": "new"}
     (key,) = engine.world.changes.keys
     assert (key.kid, key.issuer, key.scope, key.person_id) == ("new-1", "new", WANTED["scope"], None)
     assert (key.agreed_in, key.valid_from) == (action, engine.world.now)

@@ -1,5 +1,6 @@
 """Alerts in memory: which become an action, which are skipped and why, and what the action says."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,8 +15,8 @@ from domain.limits import Limits
 from domain.messages import Receipt
 from domain.proposal import MOST_DECISIONS, Proposal, Recommendation
 from domain.remediation import RemediationRule
-from domain.remedying import Recommended
-from tests.unit.in_memory import TYPE, InMemory, answer, body_of
+from domain.remedying import ASK_AGAIN_SECONDS, Recommended
+from tests.unit.in_memory import NOW, TYPE, InMemory, answer, body_of
 
 RULE: dict[str, Any] = {"name": "float_low", "auto_action": {"action_type": "TOP_UP"}}
 ALERT: dict[str, Any] = {
@@ -43,7 +44,7 @@ class Alerts(InMemory):
         self.world.definitions = found.changed(kind, name, version, MODELS[kind].model_validate(body))
 
     def alert(self, alert_id: str = "a-1", said: dict[str, Any] | None = SURE, **changes: Any) -> Receipt:
-        envelope = {name: changes.pop(name) for name in ("issuer", "scope", "jti") if name in changes}
+        envelope = {name: changes.pop(name) for name in ("issuer", "kid", "scope", "jti") if name in changes}
         content: dict[str, Any] = {"alert": ALERT | {"id": alert_id} | changes}
         if said is not None:
             content["recommendation"] = said
@@ -107,6 +108,29 @@ def test_an_alert_with_a_sure_recommendation_becomes_the_rules_action(alerts: Al
     }
 
 
+def test_each_decision_says_when_who_what_and_why() -> None:
+    """`alert_decisions`, in the words that callers know."""
+    alerts = Alerts(notify_channels=["#ops"])
+    action_id = str(made(alerts.alert()))
+    quorum = {"type": "role", "value": {"role": "finance_ops", "min_votes": 2}}
+    created = {"ops_action_id": action_id, "sira_rec": SURE, "notify_channels": ["#ops"]}
+    needed = {"ops_action_id": action_id, "policy": "P", "required_quorum": quorum}
+    at = "2025-11-12T10:00:00.000000Z"
+    assert [*alerts.proposal().decisions] == [
+        {"at": at, "actor": "sira", "action": "suggest", "details": SURE},
+        {"at": at, "actor": "system", "action": "create_ops_action", "details": created},
+        {"at": at, "actor": "system", "action": "require_approval", "details": needed},
+    ]
+    assert alerts.proposal().answered_at == NOW  # from when the cooldown of its type is counted
+
+
+def test_where_nobody_need_agree_no_approval_is_said_to_be_required(alerts: Alerts) -> None:
+    nobody = {"required_quorum": {"type": "none"}, "escalation_role": None}
+    alerts.define("policy", {"name": "P", "criteria": {}, "policy": nobody})
+    assert alerts.status(made(alerts.alert())) == "approved"
+    assert alerts.decisions() == ["suggest", "create_ops_action"]
+
+
 def test_params_of_the_rule_go_before_those_that_are_recommended() -> None:
     alerts = Alerts(auto_action={"action_type": "TOP_UP", "params": {"amount": 1, "alert_id": "another"}})
     action = alerts.action(made(alerts.alert()))
@@ -144,6 +168,13 @@ def test_what_is_not_to_be_answered_is_skipped_with_its_reason(
     assert alerts.world.actions == {}
 
 
+def test_who_is_not_sure_enough_is_told_how_sure_to_be(alerts: Alerts) -> None:
+    sentence = alerts.alert(said=SURE | {"confidence": 0.8999}).sentence
+    assert sentence == "Nothing is done: SIRA is sure to 0.8999, and 0.90 is asked for."
+    low = {"reason": "low_confidence", "confidence": 0.8999, "auto_threshold": "0.90"}
+    assert alerts.proposal().decisions[-1]["details"] == low
+
+
 @pytest.mark.parametrize(("threshold", "confidence"), [("0.90", 0.9), ("1", 1), ("0", 0), ("0.3", 0.3)])
 def test_thresholds_are_exact_and_zero_is_zero(threshold: str, confidence: float) -> None:
     assert Alerts(auto_threshold=threshold).alert(said=SURE | {"confidence": confidence}).action_id is not None
@@ -171,7 +202,7 @@ def test_what_was_skipped_begins_no_cooldown(alerts: Alerts) -> None:
 
 
 def test_without_a_recommendation_it_waits_and_one_answer_counts(alerts: Alerts) -> None:
-    assert alerts.asked().due_at is not None
+    assert alerts.asked().due_at == NOW + timedelta(seconds=ASK_AGAIN_SECONDS)
     assert answer(alerts.alert(said=None)) == "duplicate"
     assert alerts.decisions() == []
     created = alerts.say(SURE)
@@ -188,6 +219,7 @@ def test_what_stands_in_for_sira_creates_nothing_and_says_why(alerts: Alerts) ->
     assert alerts.decisions() == ["suggest", "skip low_confidence"]
     details = alerts.proposal().decisions[0]["details"]
     assert details == {"action": "manual_review", "confidence": 0.5, "fallback": "SIRA answered HTTP 500."}
+    assert alerts.proposal().due_at is None  # it is asked no more
 
 
 def test_manual_review_is_followed_by_no_rule_however_low_its_threshold() -> None:
@@ -240,7 +272,7 @@ def test_a_creation_that_is_refused_leaves_its_decision_and_nothing_else(alerts:
     receipt = alerts.alert(said=wrong)
     assert answer(receipt) == "target_mismatch"
     assert alerts.decisions() == ["suggest", "error"]
-    assert alerts.proposal().decisions[-1]["details"]["code"] == "target_mismatch"
+    assert alerts.proposal().decisions[-1]["details"] == {"code": "target_mismatch", "error": receipt.sentence}
     assert (alerts.world.actions, alerts.world.changes.events, alerts.world.remedied_at) == ({}, [], {})
     assert alerts.alert().action_id is not None
 
@@ -269,6 +301,27 @@ def test_what_somebody_else_does_about_an_alert_answers_it_too(alerts: Alerts) -
         alerts.vote(by_hand, person, "reject")
     assert alerts.status(by_hand) == "rejected"
     assert alerts.alert().action_id not in (None, by_hand)
+
+
+def test_what_its_sender_asked_for_under_the_alerts_key_answers_it_whatever_became_of_that(alerts: Alerts) -> None:
+    asked = alerts.create({"idempotency_key": "alert-a-1-remediation", "origin": "alert"}, issuer="alerts")
+    first = made(asked)
+    assert alerts.alert().action_id == first
+    for person in ("f1", "f2"):
+        alerts.vote(first, person, "reject")
+    assert alerts.alert().action_id == first
+    assert alerts.decisions() == ["skip already_answered", "skip already_answered"]
+    assert alerts.status(first) == "rejected"
+
+
+def test_an_alert_that_comes_again_waits_as_it_came_last_and_under_the_key_that_brought_it(alerts: Alerts) -> None:
+    alerts.alert(said=SURE | {"confidence": 0.1})
+    alerts.asked()
+    assert answer(alerts.say(SURE | {"confidence": 0.1})) == "applied"
+    alerts.alert(said=None, kid="tooling-2", severity="info")
+    assert alerts.proposal().content["alert"]["severity"] == "info"
+    assert answer(alerts.say(SURE)) == "key_not_valid"  # the first key's word is not taken for the second one's
+    assert alerts.world.actions == {}
 
 
 @pytest.mark.parametrize(

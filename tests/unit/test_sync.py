@@ -47,6 +47,17 @@ def test_a_grant_that_stays_keeps_its_beginning() -> None:
     assert engine.world.changes.directory.added == ()
 
 
+def test_a_grant_that_ends_at_the_moment_of_a_snapshot_that_has_it_still_begins_anew() -> None:
+    engine = InMemory()
+    snapshot(engine, 1, ana=[{"role": "cfo", "ends_at": (NOW + DAY).isoformat()}])
+    engine.wait(DAY.total_seconds())
+    assert roles(engine, "ana") == set()
+    snapshot(engine, 2, ana=[{"role": "cfo"}])
+    assert roles(engine, "ana") == {"cfo"}
+    assert engine.world.changes.directory is not None
+    assert engine.world.changes.directory.ended == ()
+
+
 def test_from_now_on_means_now_even_if_a_later_beginning_was_told_before() -> None:
     engine = InMemory()
     snapshot(engine, 1, ana=[{"role": "cfo", "starts_at": (NOW + DAY).isoformat()}])

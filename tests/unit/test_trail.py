@@ -1,5 +1,6 @@
 """The trail of an action: no event can be changed, dropped, swapped or put in between without its showing."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from domain import trail
 from domain.lifecycle import Status
 from domain.trail import FIRST_PREVIOUS, BrokenTrail, Event, EventName
+from tests.unit.in_memory import body_of
 
 ACTION = UUID("c1042355-1d68-5d5b-b7ab-bb60e63362e1")
 NOW = datetime(2025, 11, 12, 10, 0, 0, 250, tzinfo=UTC)
@@ -44,6 +46,29 @@ def test_the_canonical_bytes_never_change() -> None:
     assert second.hash.hex() == "c83a8a3981c99a2a76e4f778e8be6565100bd40455148690d3bec86c553fa653"
     assert second.prev_hash == first.hash
     assert bytes(32) == FIRST_PREVIOUS
+
+
+def test_moments_are_told_in_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Africa/Lagos")
+    time.tzset()
+    try:
+        body = body_of(
+            "CastVote",
+            {"action_id": ACTION, "voter_id": "f1", "vote": "approve", "cast_at": "2025-11-12T11:00:00+01:00"},
+        )
+        assert body.model_dump(mode="json")["cast_at"] == "2025-11-12T10:00:00Z"
+        assert trail.timestamp(NOW.astimezone(timezone(timedelta(hours=3)))) == "2025-11-12T10:00:00.000250Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_each_event_left_its_action_in_the_status_that_the_fold_has_then() -> None:
+    events = written()
+    other = trail.chain(UUID(int=7), 1, FIRST_PREVIOUS, EventName.CREATED, "x", NOW, {})
+    found = trail.statuses([*events[:3], other, *events[3:]])
+    assert found.pop((UUID(int=7), 1)) is Status.REQUESTED
+    assert found == {(ACTION, seq): trail.fold(events[:seq])["status"] for seq in range(1, len(events) + 1)}
 
 
 def test_what_was_written_verifies() -> None:
@@ -127,6 +152,7 @@ def test_a_moment_has_one_spelling_whatever_its_time_zone() -> None:
 
 
 def test_a_trail_tells_what_the_row_must_say() -> None:
+    assert trail.fold(written()[:1])["executed_by"] is None
     assert trail.fold(written()) == {
         "status": Status.EXECUTED,
         "votes": {"f1": "approve", "f2": "approve"},
