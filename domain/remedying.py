@@ -186,7 +186,11 @@ _SKIPPED = {
 
 
 def _skip(world: World, proposal: Proposal, details: Details) -> Receipt:
-    world.put_proposal(proposal.decided(world.now, SYSTEM, "skip", details))
+    """Do nothing, and tell why; not again where that was the last decision: who sends an alert often uses up no decisions."""
+    told = proposal.decided(world.now, SYSTEM, "skip", details)
+    last = proposal.decisions[-1] if proposal.decisions else {}
+    same = (last.get("action"), last.get("details")) == ("skip", details)
+    world.put_proposal(replace(told, decisions=proposal.decisions) if same else told)
     answering = details.get("ops_action_id")
     why = _SKIPPED[details["reason"]].format_map(details)
     return Receipt(
