@@ -36,6 +36,7 @@ from workers.cli import (
     up,
 )
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
+from workers.cli.context import NO_SCHEMA
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
 
@@ -94,7 +95,7 @@ def main() -> None:
 def _run() -> None:
     try:
         app()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedObject):
+    except NO_SCHEMA:
         fail("The database has no schema yet. Run `ops-approval db init` as its owner.", WRONG_USE)
     except psycopg.errors.InsufficientPrivilege as error:
         fail(
