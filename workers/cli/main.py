@@ -33,6 +33,7 @@ from workers.cli import (
     proposals,
     reading,
     sending,
+    showing,
     up,
 )
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
@@ -56,6 +57,7 @@ app.command()(sending.create)
 app.command()(sending.vote)
 app.command()(sending.execute)
 app.command()(sending.cancel)
+reading.actions.command("show")(showing.show)
 reading.actions.command("pending")(overview.pending)
 reading.actions.command("history")(overview.action_history)
 reading.actions.command("stats")(overview.stats)
