@@ -1,6 +1,6 @@
 """Whose signature counts, and for what: the public half of a key as the database knows it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -95,3 +95,8 @@ class VerificationKey:
         if self.revoked_at is not None:
             return False
         return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+
+
+def with_own_keys(keys: Iterable[VerificationKey], now: datetime) -> frozenset[str]:
+    """Everybody who has a key of their own at a moment."""
+    return frozenset(key.person for key in keys if key.person and key.valid_at(now))

@@ -16,6 +16,7 @@ from psycopg import sql
 from db import connect, read
 from domain.engine import Due
 from domain.lifecycle import Status
+from domain.messages import CreateAction
 from tests.world import Installation, directory, top_up
 from workers import definition_files
 
@@ -280,6 +281,28 @@ def test_a_policy_is_found_by_its_name_until_it_is_removed(company: Installation
     )
     assert read.get_policy(reader, "Named") is None
     assert read.get_policy(reader, "Nobody's") is None
+
+
+def test_what_a_change_of_a_definition_replaces_is_read_with_it(
+    company: Installation, reader: connect.Connection
+) -> None:
+    def replaced(kind: str, name: str, number: int) -> Any:
+        params = {"kind": kind, "name": name, "replaces": number, "definition": None, "reason": "gone"}
+        (receipt,) = company.tell(
+            "definitions",
+            CreateAction(origin="ops_ui", action_type="CHANGE_DEFINITION", params=params, created_by="ops-admin-1"),
+        )
+        found = read.get_action_with_votes(reader, receipt.action_id or UUID(int=0))
+        assert found is not None, receipt
+        return found["replaced"]
+
+    body = top_up("other")
+    assert replaced("policy", "Named", 1)["criteria"] == {"params.amount": 1}
+    assert replaced("action_type", "FREEZE_MERCHANT", 1)["name"] == "FREEZE_MERCHANT"
+    (receipt,) = company.tell("sira", body.model_copy(update={"params": body.params | {"replaces": "x"}}))
+    other = read.get_action_with_votes(reader, receipt.action_id or UUID(int=0))
+    assert other is not None, receipt
+    assert other["replaced"] is None
 
 
 def test_the_page_about_reads_has_every_function_and_the_columns_of_its_views(reader: connect.Connection) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
+import psycopg
 import redis
 import typer
 
@@ -17,6 +18,9 @@ from workers.envelope import SigningKey
 from workers.producer import Producer, Ticket
 from workers.queue import Queue
 from workers.settings import Settings
+
+NO_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedObject)
+"""What is raised where `ops-approval db init` was not run yet."""
 
 Data = Annotated[
     Path | None,

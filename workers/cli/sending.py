@@ -13,7 +13,7 @@ from domain.exact_json import MAX_BYTES, parse_json
 from domain.lifecycle import OPEN, Status
 from domain.messages import MAX_SNAPSHOT_BYTES, CancelAction, CastVote, CreateAction, ExecuteAction, SyncDirectory
 from domain.quorum import Choice
-from workers.cli import reading
+from workers.cli import reading, showing
 from workers.cli.console import REFUSED, AsJson, fail, out, print_json, shown
 from workers.cli.context import (
     Data,
@@ -158,8 +158,8 @@ def vote(
 
 def _reviewed(data: Path | None, action_id: UUID, voter: str, choice: Choice) -> str:
     """Show an action and ask whether this is to be voted on it; the hash of what was shown."""
-    action = reading.get_action(data, action_id)
-    reading.print_action(action)
+    action = showing.get_action(data, action_id)
+    showing.print_action(action)
     if not typer.confirm(f"Vote {choice.value} on this as {voter}?", err=True):
         fail("Nothing was sent.", REFUSED)
     return str(action["content_hash"])
