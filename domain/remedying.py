@@ -172,8 +172,8 @@ def _suggested(world: World, proposal: Proposal, said: Recommendation, fallback:
 
 
 _SKIPPED = {
-    "no_rule": "no remediation rule is in force for its type",
-    "disabled": "the remediation rule for its type is disabled",
+    "no_rule": "no remediation rule is in force for alerts of the type {type!r}; `ops-approval alerts rules` lists them",
+    "disabled": "the remediation rule for alerts of the type {type!r} is disabled",
     "already_answered": "action {ops_action_id} answers it already",
     "cooldown": "an alert of its type led to an action not long ago; the next may at {until}",
     "low_confidence": "SIRA is sure to {confidence}, and {auto_threshold} is asked for",
@@ -184,7 +184,7 @@ _SKIPPED = {
 def _skip(world: World, proposal: Proposal, details: Details) -> Receipt:
     world.put_proposal(proposal.decided(world.now, SYSTEM, "skip", details))
     answering = details.get("ops_action_id")
-    why = _SKIPPED[details["reason"]].format_map(details)
+    why = _SKIPPED[details["reason"]].format_map(details | {"type": proposal.type})
     return Receipt(
         Outcome.APPLIED, f"Nothing is done: {why}.", action_id=None if answering is None else UUID(answering)
     )

@@ -1,6 +1,7 @@
 """Alerts and recommendations on the command line: sent, read and applied, for people and for programs."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -62,6 +63,20 @@ def test_a_recommendation_is_sent_listed_shown_and_applied(
     found = json.loads(cli("recommendations", "show", "r-1", "--json").stdout)
     assert found["status"] == "pending_approval"
     assert installation.action(found["ops_action_id"])["triggered_by"] == "finance-user-1"
+
+
+def test_the_rules_in_force_are_listed_and_an_alert_of_a_misspelt_type_is_told_where(
+    cli: Run, installation: Installation
+) -> None:
+    listed = cli("alerts", "rules").stdout
+    assert re.search(
+        r"^fraud_score_high +1 +yes +FREEZE_MERCHANT +0.9\d* +10 min +2 of ops_admin$", listed, re.MULTILINE
+    )
+    names = [rule["name"] for rule in json.loads(cli("alerts", "rules", "--json").stdout)]
+    assert names == ["float_low", "fraud_score_high"]
+    (receipt,) = installation.tell("alerts", remediate("a-1", alert_type="flaot_low"))
+    assert "no remediation rule is in force for alerts of the type 'flaot_low'" in receipt.sentence
+    assert "`ops-approval alerts rules`" in receipt.sentence
 
 
 @pytest.mark.parametrize("what", ["alerts", "recommendations"])

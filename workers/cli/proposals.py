@@ -7,8 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from db import read
+from db.definitions import load_definitions
+from domain import duration
 from domain.messages import CreateAction
 from domain.proposal import RecommendAction, RemediateAlert
+from domain.remediation import RemediationRule
 from workers.cli.console import REFUSED, AsJson, coloured, fail, out, print_json, print_table, shown, when
 from workers.cli.context import Data, KeyFile, TimeoutSeconds, Wait, open_producer, open_reader, send
 from workers.cli.sending import body_of, json_in
@@ -61,6 +64,36 @@ def show_alert(alert_id: AlertId, *, as_json: AsJson = False, data: Data = None)
     )
     told = ((when(row["at"]), row["action"], row["actor"], _details(row["details"])) for row in decisions)
     print_table(("at (UTC)", "decision", "by", "of it"), told)
+
+
+@alerts.command("rules")
+def list_rules(*, as_json: AsJson = False, data: Data = None) -> None:
+    """The remediation rules in force: what is done about alerts of which type, and who must agree beside the policy."""
+    with open_reader(data) as conn:
+        found = load_definitions(conn).remediation_rules_in_force
+    rules = [found[name] for name in sorted(found)]
+    if as_json:
+        print_json([rule.definition.model_dump(mode="json") | {"version": rule.version} for rule in rules])
+        return
+    if not rules:
+        out.print(
+            "No remediation rules: nothing is done about alerts. `ops-approval policies apply FILE` asks for some."
+        )
+        return
+    columns = ("alert type", "version", "enabled", "action", "sure to", "then none for", "must agree too")
+    print_table(columns, (_rule_row(rule.version, rule.definition) for rule in rules))
+
+
+def _rule_row(version: int, rule: RemediationRule) -> tuple[str, ...]:
+    return (
+        rule.name,
+        str(version),
+        "yes" if rule.enabled else "no",
+        rule.auto_action.action_type,
+        str(rule.auto_threshold),
+        duration.in_words(rule.cooldown_seconds),
+        f"{rule.required_approvals} of {rule.approver_role}" if rule.require_multi_sig else "",
+    )
 
 
 @recommendations.command("send")
