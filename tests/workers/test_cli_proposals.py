@@ -56,7 +56,7 @@ def test_a_recommendation_is_sent_listed_shown_and_applied(
     assert cli("recommendations", "send", written(tmp_path / "rec.json", recommend("r-1"))).returncode == 0
     installation.drain()
     assert "pending" in cli("recommendations", "list").stdout
-    for word in ("Top up agent-123", "sure to 0.8, by sira-7", "pending"):
+    for word in ("Top up agent-123", "sure to 0.8, by sira-7", "pending", "finance_ops; SIRA is not sure enough"):
         assert word in cli("recommendations", "show", "r-1").stdout
     assert cli("recommendations", "apply", "r-1", "--as", "finance-user-1").returncode == 0
     installation.drain()
@@ -77,6 +77,15 @@ def test_the_rules_in_force_are_listed_and_an_alert_of_a_misspelt_type_is_told_w
     (receipt,) = installation.tell("alerts", remediate("a-1", alert_type="flaot_low"))
     assert "no remediation rule is in force for alerts of the type 'flaot_low'" in receipt.sentence
     assert "`ops-approval alerts rules`" in receipt.sentence
+
+
+def test_it_is_shown_why_a_recommendation_waits(cli: Run, installation: Installation) -> None:
+    installation.tell("sira", recommend("r-0", confidence=0.8))
+    installation.tell("sira", recommend("r-1", confidence=0.95))
+    installation.tell("sira", recommend("r-2", confidence=0.95, tenant_id="agent-5"))
+    assert "superseded" in cli("recommendations", "show", "r-0").stdout
+    assert "waits for" not in cli("recommendations", "show", "r-1").stdout
+    assert "it was refused: The target named in the message" in cli("recommendations", "show", "r-2").stdout
 
 
 @pytest.mark.parametrize("what", ["alerts", "recommendations"])

@@ -162,11 +162,23 @@ def show_recommendation(recommendation_id: RecommendationId, *, as_json: AsJson 
             "action": found["ops_action_id"] and f"{found['ops_action_id']} {found['ops_action_status']}",
             "applied by": found["applied_by"],
             "rejected": rejected if found["rejected_at"] else None,
+            "waits for": _waits_for(found),
             "expires": f"{when(found['expires_at'])} UTC",
         }
     )
     for line in why(found["params"]):
         out.print(f"  {'sira':<12}", shown(line))
+
+
+def _waits_for(found: dict[str, Any]) -> str | None:
+    """What a recommendation waits for, and why it has no action yet."""
+    if found["status"] != "pending":
+        return None
+    last = found["last_decision"]
+    why_not = (
+        f"when SIRA asked for it, it was refused: {last['details']['error']}" if last else "SIRA is not sure enough"
+    )
+    return f"`ops-approval recommendations apply` by one of ops_admin or finance_ops; {why_not}"
 
 
 @recommendations.command("apply")
@@ -213,5 +225,8 @@ def _print_facts(facts: dict[str, Any]) -> None:
 
 
 def _details(details: dict[str, Any]) -> str:
-    names = ("reason", "until", "confidence", "action", "fallback", "ops_action_id", "policy", "code", "error")
+    names = (
+        *("reason", "until", "confidence", "auto_threshold", "action", "auto_action", "fallback"),
+        *("ops_action_id", "policy", "code", "error"),
+    )
     return ", ".join(f"{name} {details[name]}" for name in names if details.get(name) is not None)
