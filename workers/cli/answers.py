@@ -110,7 +110,7 @@ def _print_voter(world: World, action: Action, voter: Voter, ahead: StepAhead | 
         out.print(f"  {refusal.code.value:<24}", shown(refusal.sentence))
     facts = {
         "voted": _has_voted(voter),
-        "holds": ", ".join(sorted(world.directory.roles_of(voter.person, world.now))) or "no role",
+        "holds": ", ".join(sorted(world.directory.roles_of(voter.person, world.now))) or _no_role(world, voter.person),
         "speaks for": _speaks_for(voter),
         "must agree": _needed(action.live_requirement),
         "votes bring": must_bring(action.requirement),
@@ -119,6 +119,10 @@ def _print_voter(world: World, action: Action, voter: Voter, ahead: StepAhead | 
     for name, value in facts.items():
         if value:
             out.print(f"  {name:<12}", shown(value))
+
+
+def _no_role(world: World, person: str) -> str:
+    return "no role" if world.directory.has(person, world.now) else "no role: the directory knows nobody of that name"
 
 
 def _verdict(voter: Voter) -> str:

@@ -26,7 +26,9 @@ RecommendationId = Annotated[str, typer.Argument(metavar="RECOMMENDATION", help=
 
 @alerts.command("send")
 def send_alert(
-    file: Annotated[Path, typer.Argument(help="JSON: {alert: {id, alert_type, …}, recommendation?: {…}}.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSON: {alert: {id, alert_type, …}, recommendation?: {…}}; see examples/alert.json.")
+    ],
     *,
     wait: Wait = False,
     timeout_seconds: TimeoutSeconds = 10,
@@ -35,7 +37,7 @@ def send_alert(
     data: Data = None,
 ) -> None:
     """Have an alert remedied, by the remediation rule of its type."""
-    body = body_of(RemediateAlert, json_in(file))
+    body = body_of(RemediateAlert, json_in(file, "examples/alert.json"))
     producer = open_producer(data, key, "alerts")
     send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
 
@@ -98,7 +100,7 @@ def _rule_row(version: int, rule: RemediationRule) -> tuple[str, ...]:
 
 @recommendations.command("send")
 def send_recommendation(
-    file: Annotated[Path, typer.Argument(help="JSON: {id, tenant_type, tenant_id, recommendation_type, params, …}.")],
+    file: Annotated[Path, typer.Argument(help="JSON: {id, tenant_type, …}; see examples/recommendation.json.")],
     *,
     wait: Wait = False,
     timeout_seconds: TimeoutSeconds = 10,
@@ -107,7 +109,7 @@ def send_recommendation(
     data: Data = None,
 ) -> None:
     """Recommend an action, as SIRA does: it is created if the confidence is high enough, and else waits for a person."""
-    body = body_of(RecommendAction, json_in(file))
+    body = body_of(RecommendAction, json_in(file, "examples/recommendation.json"))
     producer = open_producer(data, key, "sira")
     send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
 
