@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain import changing, choosing, exclusive, idempotency, messages, policy, quorum_tree, registering, voting
 from domain.action_type import ActionType
+from domain.deciding import out_of_reach
 from domain.definitions import Versioned
 from domain.exact_json import canonical
 from domain.facts import facts_of
@@ -55,8 +56,8 @@ def create(
     action = make(world, message.issuer, action_id, body)
     if isinstance(action, Refusal):
         return action
-    warning = idempotency.warning(body.idempotency_key)
-    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.{warning}", action_id=action_id)
+    warnings = out_of_reach(action) + idempotency.warning(body.idempotency_key)
+    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.{warnings}", action_id=action_id)
 
 
 def make(

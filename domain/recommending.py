@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain import creation, messages
+from domain.deciding import out_of_reach
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
 from domain.messages import CreateAction, Message, Outcome, Receipt
@@ -162,4 +163,5 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
         return made
     created = {"ops_action_id": str(action_id)}
     world.put_proposal(proposal.decided(world.now, SYSTEM, "create_ops_action", created).answered(action_id, world.now))
-    return Receipt(Outcome.APPLIED, f"Action {action_id} is created, as SIRA recommends.", action_id=action_id)
+    told = f"Action {action_id} is created, as SIRA recommends.{out_of_reach(world.actions[action_id])}"
+    return Receipt(Outcome.APPLIED, told, action_id=action_id)

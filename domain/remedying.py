@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import creation, messages
+from domain.deciding import out_of_reach
 from domain.definitions import Definitions
 from domain.keys import Scope
 from domain.lifecycle import FINAL, Status
@@ -222,7 +223,8 @@ def _weigh(world: World, proposal: Proposal, rule: RemediationRule | None, said:
         }
         proposal = proposal.decided(world.now, SYSTEM, "require_approval", needed)
     world.put_proposal(proposal.answered(action_id, world.now))
-    return Receipt(Outcome.APPLIED, f"Action {action_id} is created for the alert.", action_id=action_id)
+    told = f"Action {action_id} is created for the alert.{out_of_reach(action)}"
+    return Receipt(Outcome.APPLIED, told, action_id=action_id)
 
 
 def params_for(
