@@ -76,7 +76,9 @@ def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | R
         return _skip(world, proposal, obstacle)
     if body.recommendation is None:
         world.put_proposal(replace(proposal, due_at=world.now + timedelta(seconds=ASK_AGAIN_SECONDS)))
-        return Receipt(Outcome.APPLIED, "SIRA is asked what to do about the alert; its decisions will tell.")
+        return Receipt(
+            Outcome.APPLIED, "SIRA is asked what to do about the alert; `ops-approval alerts show` will tell."
+        )
     return _weigh(world, _suggested(world, proposal, body.recommendation), rule, body.recommendation)
 
 

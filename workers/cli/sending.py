@@ -72,7 +72,7 @@ def json_in(file: Path, such_as: str, max_bytes: int = MAX_BYTES) -> dict[str, A
 
 
 def create(
-    action_type: Annotated[str, typer.Argument(help="What to do, for example FREEZE_MERCHANT.")],
+    action_type: Annotated[str, typer.Argument(help="What to do, for example FREEZE_MERCHANT; see `types list`.")],
     created_by: Annotated[str, typer.Option("--as", help="Who asks for it: a person of the directory, or a machine.")],
     params: Annotated[str, typer.Option(help="The action's params, a JSON object.")] = "{}",
     origin: Annotated[str, typer.Option(help="sira, system, ops_ui, module or alert.")] = "ops_ui",
