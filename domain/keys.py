@@ -59,6 +59,11 @@ class Scope(BaseModel):
         return self
 
 
+def not_spoken_for(roles: frozenset[str]) -> str:
+    """What to add to a refusal where somebody holds roles for which the key may not speak."""
+    return f" The key may not speak for {', '.join(sorted(roles))}, which they hold." if roles else ""
+
+
 def conflict_of(scopes: Collection[Scope]) -> str | None:
     """Why nobody may have all of these scopes, if so: in one key or in several of one issuer."""
     if not any(scope.votes for scope in scopes):

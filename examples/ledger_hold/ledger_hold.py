@@ -1,7 +1,7 @@
 """Places holds in a ledger that is a Postgres database and has no HTTP interface.
 
 The key of the call is the hold's own: however often a call is repeated, it is one hold. So the action type may say
-`guarantee: deduplicates`.
+`guarantee: deduplicates`. Run as a program it makes a ledger to try with.
 """
 
 import os
@@ -45,3 +45,17 @@ class LedgerHold:
                 [call.idempotency_key, params.account, params.amount],
             )
         return Done({"account": params.account, "held": params.amount})
+
+
+def make_ledger() -> None:
+    """A ledger with one account, acc-1, in the database that `LEDGER_URL` names."""
+    with psycopg.connect(os.environ["LEDGER_URL"]) as ledger:
+        ledger.execute("create table if not exists accounts (id text primary key)")
+        ledger.execute(
+            "create table if not exists holds (key text primary key, account text references accounts, amount bigint)"
+        )
+        ledger.execute("insert into accounts values ('acc-1') on conflict do nothing")
+
+
+if __name__ == "__main__":
+    make_ledger()

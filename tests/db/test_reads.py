@@ -310,8 +310,11 @@ def test_the_page_about_reads_has_every_function_and_the_columns_of_its_views(re
     told = set(re.findall(r"`(\w+)\(conn", page))
     assert told <= set(read.__all__)
     assert {name for name in read.__all__ if "pending" in name or "history" in name or "stats" in name} <= told
-    sections = re.findall(r"^### (\w+_\w+)\n\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
-    assert len(sections) == 8
+    for shown in re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        assert reader.execute(shown.encode()).description is not None
+    without_sql = re.sub(r"^```sql\n.*?^```\n+", "", page, flags=re.MULTILINE | re.DOTALL)
+    sections = re.findall(r"^### (\w+_\w+|alerts)\n\n(.*?)(?=^##|\Z)", without_sql, re.MULTILINE | re.DOTALL)
+    assert len(sections) == 11
     for view, text in sections:
         described = reader.execute(sql.SQL("select * from {} limit 0").format(sql.Identifier(view))).description
         columns = [column.name for column in described or ()]

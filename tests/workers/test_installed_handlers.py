@@ -1,5 +1,6 @@
 """An action type whose other side is not called by HTTP brings its code along, as the package in examples/ does."""
 
+import runpy
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -46,9 +47,7 @@ def ledger(installation: Installation, tmp_path: Path, monkeypatch: pytest.Monke
     url = installation.settings.database_url
     monkeypatch.setenv("LEDGER_URL", url)
     with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("create table accounts (id text primary key)")
-        conn.execute("create table holds (key text primary key, account text references accounts, amount bigint)")
-        conn.execute("insert into accounts values ('acc-1')")
+        runpy.run_path(str(EXAMPLE / "ledger_hold.py"), run_name="__main__")
         yield conn
         conn.execute("drop table holds, accounts")
 

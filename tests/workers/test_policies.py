@@ -165,7 +165,11 @@ def test_the_history_of_a_policy_tells_who_agreed_to_each_version(desk: Desk) ->
     said = desk.says("history", FIRST)
     assert "without approval" in said
     assert f"ops-admin-1, ops-admin-2  {second['agreed_in']}" in said
-    assert "There never was policy Nothing" in desk.says("history", "Nothing", code=1)
+    assert "There never was a policy Nothing. See `ops-approval policies list`" in desk.says(
+        "history", "Nothing", code=1
+    )
+    for command in (["history"], ["diff"], ["remove", "--as", "finance-user-3"]):
+        assert "For the remediation rule add --kind remediation_rule." in desk.says(*command, "float_low", code=1)
 
 
 def test_a_difference_is_shown_line_by_line(desk: Desk) -> None:

@@ -178,7 +178,7 @@ def list_holders(
     if as_json:
         print_json(found)
     elif not found:
-        out.print(f"Nobody holds {shown(role)}.")
+        out.print(f"Nobody holds {shown(role)}. See `ops-approval directory list`.")
     else:
         columns = ("person", "acts for", "since (UTC)", "until (UTC)")
         told = ((row["id"], row["acts_for"] or "", when(row["starts_at"]), when(row["ends_at"])) for row in found)
