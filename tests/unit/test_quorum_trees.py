@@ -243,6 +243,11 @@ def test_a_step_takes_as_many_as_the_smallest_way_to_fill_the_tree() -> None:
     assert decide(either, STEP_ROLES, {"p3": "approve"}, steps=1)[0] == "pending"
 
 
+def test_a_step_is_told_in_words() -> None:
+    steps = [EscalationStep(role="cfo", min_votes=votes, timeout_seconds=60) for votes in (None, 2)]
+    assert [str(step) for step in steps] == ["cfo", "cfo (votes in all: 2)"]
+
+
 def test_a_step_that_was_not_reached_gives_no_seat() -> None:
     assert decide(TWO, STEP_ROLES, {"p3": "approve", "p4": "approve"}, steps=0)[0] == "pending"
     asked = requirement(TWO, Decimal("0.6"))
@@ -257,12 +262,3 @@ def test_where_nobody_need_approve_it_is_approved_at_once() -> None:
     assert (decision.verdict, decision.reason) == ("approved", "no_approval_required")
     tally = decision.tally
     assert (tally.quorum_satisfied, tally.votes_total, tally.approval_ratio) == (True, 0, Decimal(0))
-
-
-def test_a_tree_and_its_steps_are_told_in_words() -> None:
-    share = Need(count=1, people=People(role="b"), share=Decimal("0.5"))
-    named = Need(count=1, people=People(ids=("p0", "p1")))
-    assert quorum_tree.in_words(KOf(k=2, children=(TWO, share, named))) == "2 of (2 of a; 0.5 of all b; 1 of p0 or p1)"
-    assert quorum_tree.in_words(None) == "nobody"
-    steps = [EscalationStep(role="cfo", min_votes=votes, timeout_seconds=60) for votes in (None, 2)]
-    assert [str(step) for step in steps] == ["cfo", "cfo (votes in all: 2)"]

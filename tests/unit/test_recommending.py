@@ -100,6 +100,17 @@ def test_votes_that_came_before_the_action_count(sira: Sira) -> None:
     assert sira.action(told.action_id).votes_approve == 1
 
 
+def test_one_that_is_refused_is_not_tried_for_ever(sira: Sira) -> None:
+    wrong: dict[str, Any] = {"confidence": 0.95, "params": {"agent_id": "agent-2"}}
+    assert {answer(sira.recommend(**wrong)) for _ in range(MOST_DECISIONS)} == {"target_mismatch"}
+    assert answer(sira.recommend(**wrong)) == "proposal_closed"
+
+
+def test_one_for_a_tenant_of_another_kind_than_its_action_type_concerns_is_refused(sira: Sira) -> None:
+    assert answer(sira.recommend(confidence=0.95, tenant_type="merchant")) == "target_mismatch"
+    assert sira.world.actions == {}
+
+
 def test_a_less_sure_one_waits_for_thirty_days(sira: Sira) -> None:
     receipt = sira.recommend(confidence=0.8999)
     assert (receipt.outcome, receipt.action_id, sira.world.actions) == ("applied", None, {})
@@ -239,17 +250,6 @@ def test_a_refused_creation_keeps_its_decision_and_can_come_again(sira: Sira) ->
     assert kept["details"] == {"code": "target_mismatch", "error": sira.recommend(**wrong).sentence}
     assert (sira.world.actions, sira.world.changes.events) == ({}, [])
     assert answer(sira.recommend(**wrong)) == "target_mismatch"
-
-
-def test_one_that_is_refused_is_not_tried_for_ever(sira: Sira) -> None:
-    wrong: dict[str, Any] = {"confidence": 0.95, "params": {"agent_id": "agent-2"}}
-    assert {answer(sira.recommend(**wrong)) for _ in range(MOST_DECISIONS)} == {"target_mismatch"}
-    assert answer(sira.recommend(**wrong)) == "proposal_closed"
-
-
-def test_one_for_a_tenant_of_another_kind_than_its_action_type_concerns_is_refused(sira: Sira) -> None:
-    assert answer(sira.recommend(confidence=0.95, tenant_type="merchant")) == "target_mismatch"
-    assert sira.world.actions == {}
 
 
 @pytest.mark.parametrize("scope", [{"types": ()}, {"origins": ("alert",)}, {"action_types": ("OTHER",)}])
