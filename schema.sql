@@ -125,7 +125,8 @@ create table messages (
     action_id       uuid,
     -- The beginning of what was quarantined, for whoever looks into it.
     excerpt         text check (length(excerpt) <= 400),
-    -- Who acted by it, and what was applied or waits counts against; null of what is not limited.
+    -- Whose share of an hour what was applied or waits counts against: a person's, or the issuer's own for its machines. Null
+    -- of what is not limited.
     actor           text,
     received_at     timestamptz not null default clock_timestamp(),
     answered_at     timestamptz not null default clock_timestamp(),
@@ -600,14 +601,15 @@ where not exists (select from proposals p where p.kind = 'alert' and p.id = name
 comment on view alerts is 'Each alert that was sent here or that an action names: auto_remediated when, and only when, an action for it was executed.';
 
 -- What was decided about alerts, in the words that their system knows: suggest, skip, create_ops_action, require_approval,
--- execute, error. A person who has an alert remedied is the actor of that.
+-- execute, error. A person who has an alert remedied is the actor of that. What was decided at one moment is in the order of seq.
 create view alert_decisions as
 select p.id                                as alert_id,
        (decision ->> 'at')::timestamptz    as at,
        decision ->> 'actor'                as actor,
        decision ->> 'action'               as action,
-       decision -> 'details'               as details
-from proposals p cross join jsonb_array_elements(p.decisions) as decision
+       decision -> 'details'               as details,
+       place                               as seq
+from proposals p cross join jsonb_array_elements(p.decisions) with ordinality as each(decision, place)
 where p.kind = 'alert'
 union all
 select a.params ->> 'alert_id',
@@ -617,11 +619,12 @@ select a.params ->> 'alert_id',
        jsonb_build_object('ops_action_id', a.id)
            || case e.event when 'executed' then jsonb_build_object('result', a.result)
                            when 'failed' then jsonb_build_object('error', e.data -> 'reason')
-                           else '{}' end
+                           else '{}' end,
+       e.seq
 from actions a join events e on e.action_id = a.id and e.event in ('created', 'executed', 'failed')
 where length(a.params ->> 'alert_id') <= 300
   and (e.event <> 'created' or not exists (select from proposals p where p.kind = 'alert' and p.action_id = a.id));
-comment on view alert_decisions is 'Every decision about every alert: who, when, what and why; order by at.';
+comment on view alert_decisions is 'Every decision about every alert: who, when, what and why; order by at, seq.';
 
 -- Recommendations of SIRA as the dashboard knows them; `params` are what a person applies. An action that was cancelled counts
 -- as a rejection, by whoever cancelled it. One that failed, or of which nobody knows, leaves its recommendation at

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from db.connect import Connection
 from db.performing import Row
-from domain import remedying
+from domain import recommending, remedying
 from domain.definitions import Definitions
 from domain.engine import Input
 from domain.internal_types import Internal
 from domain.messages import CreateAction, Message
-from domain.proposal import RecommendAction, Recommendation, RemediateAlert
+from domain.proposal import RecommendAction, Recommendation, RemediateAlert, written
 from domain.remedying import Recommended
 
 
@@ -30,27 +30,27 @@ def keys(inputs: Sequence[Input], performed: Iterable[Row], definitions: Definit
 
 
 def _asked(given: Input, definitions: Definitions) -> tuple[str, dict[str, Any]] | None:
-    """The type of the action that an input may create, and its params as far as a key may be made of them."""
+    """The type of the action that an input may create, and its params."""
     match given:
         case Message(body=CreateAction() as body):
             return body.action_type, body.params
         case Message(body=RecommendAction() as body):
-            return body.recommendation_type, body.params
+            return body.recommendation_type, recommending.params_of(written(body))
         case Message(body=RemediateAlert(alert=alert, recommendation=Recommendation() as said)):
-            return _remedy(definitions, alert.alert_type, alert.tenant_type, alert.tenant_id, said)
-        case Recommended():
-            return _remedy(definitions, given.alert_type, given.tenant_type, given.tenant_id, given.recommendation)
+            return _remedy(definitions, alert.alert_type, alert.id, (alert.tenant_type, alert.tenant_id), said)
+        case Recommended(recommendation=said):
+            return _remedy(definitions, given.alert_type, given.alert_id, (given.tenant_type, given.tenant_id), said)
         case _:
             return None
 
 
 def _remedy(
-    definitions: Definitions, alert_type: str, tenant_type: str, tenant_id: str, said: Recommendation
+    definitions: Definitions, alert_type: str, alert_id: str, tenant: tuple[str, str], said: Recommendation
 ) -> tuple[str, dict[str, Any]] | None:
     rule = definitions.remediation_rules_in_force.get(alert_type)
     if rule is None:
         return None
-    params = remedying.params_for(definitions, rule.definition, tenant_type, tenant_id, said)
+    params = remedying.params_for(definitions, rule.definition, alert_id, tenant, said)
     return rule.definition.auto_action.action_type, params
 
 

@@ -23,7 +23,19 @@ def breaking(inputs: Iterable[Input]) -> dict[UUID, str]:
 def load(conn: Connection, world: World, inputs: Sequence[Input]) -> dict[str, datetime]:
     """When people broke glass who do now, or whose approval of an action is there; and when that was last refused."""
     people = {cast.person_id for votes in world.votes.values() for cast in votes.values() if cast.break_glass}
-    people |= {*breaking(inputs).values()}
+    return read(conn, world, people | {*breaking(inputs).values()})
+
+
+def everybody(conn: Connection) -> set[str]:
+    """Everybody who ever broke glass."""
+    found = conn.execute(
+        "select distinct data ->> 'person' as person from events where event in ('glass_broken', 'ratification_refused')"
+    ).fetchall()
+    return {row["person"] for row in found}
+
+
+def read(conn: Connection, world: World, people: set[str]) -> dict[str, datetime]:
+    """When these people broke glass; and when it was last refused to ratify that."""
     if not people:
         return {}
     found = conn.execute(

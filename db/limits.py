@@ -13,9 +13,11 @@ from domain.world import World
 def load_use(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
     """What those who act by these messages did in the hour before the world's moment.
 
-    Nothing is locked for it: of batches that are applied at the same moment each may fill what is left of a share.
+    After the directory, which says who is a person. Nothing is locked for it: of batches that are applied at the same
+    moment each may fill what is left of a share.
     """
-    shares = sorted({share for item in inputs if isinstance(item, Message) and (share := share_of(item)) is not None})
+    messages = (item for item in inputs if isinstance(item, Message))
+    shares = sorted({share for item in messages if (share := share_of(item, world.directory, world.now)) is not None})
     if not shares:
         return
     found = conn.execute(

@@ -88,8 +88,8 @@ class Loader:
         if wanted:
             world.keys = load_key_ring(conn).keys
         self._load_clock_and_definitions(conn, world)
-        limits.load_use(conn, world, inputs)
         directory.load(conn, world, inputs, {params["person_id"] for params in wanted if "person_id" in params})
+        limits.load_use(conn, world, inputs)
         return world
 
     def _load_clock_and_definitions(self, conn: Connection, world: World) -> None:

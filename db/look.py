@@ -36,7 +36,7 @@ def world(conn: Connection, action_id: UUID | None) -> World:
             found.votes.setdefault(row["action_id"], {})[row["person_id"]] = rows.vote(row)
             if row["revoked_why"] == "compromised":
                 found.compromised.add(row["kid"])
-        refused_at = glass.load(conn, found, [])
+        refused_at = glass.read(conn, found, glass.everybody(conn))
         found.directory = Directory.of(map(rows.grant, grants), (row["id"] for row in people), refused_at)
     return found
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from db import rows
 from db.connect import Connection
@@ -142,6 +143,12 @@ def get_waiting(conn: Connection, alert_id: str) -> Waiting | None:
         [alert_id],
     ).fetchone()
     return None if row is None else Waiting(row["issuer"], row["type"], row["alert"])
+
+
+def alert_type_of(conn: Connection, action_id: UUID) -> str | None:
+    """The type of the alert for which the engine made this action, if it did."""
+    row = conn.execute("select type from proposals where kind = 'alert' and action_id = %s", [action_id]).fetchone()
+    return None if row is None else row["type"]
 
 
 def claim_waiting(conn: Connection, limit: int, seconds: int) -> list[str]:

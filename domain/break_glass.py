@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from domain import duration
 from domain.definition import Seconds
 from domain.quorum_tree import Frozen, RoleName
 
@@ -21,4 +22,5 @@ class BreakGlass(Frozen):
 
     def __str__(self) -> str:
         times = "once" if self.uses == 1 else f"{self.uses} times"
-        return f"{self.role}, {times} in {self.within_seconds} s, good for {self.valid_seconds} s"
+        within, valid = duration.in_words(self.within_seconds), duration.in_words(self.valid_seconds)
+        return f"{self.role}, {times} in {within}, good for {valid}"

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from domain import duration
 from domain.messages import CastVote
 from domain.outcome import Done, Outcome
 from domain.refusals import Code, Refusal
@@ -26,7 +27,8 @@ def refusal(world: World, action: Action, body: CastVote, voice: Voice) -> Refus
     if len(used) >= glass.uses:
         again_at = used[-glass.uses] + timedelta(seconds=glass.within_seconds)
         last = f"{person!r} did so last at {timestamp(used[-1])}, and may again from {timestamp(again_at)} on"
-        return Refusal(Code.BREAK_GLASS_USED_UP, f"{glass.uses} in {glass.within_seconds} s; {last}.")
+        within = duration.in_words(glass.within_seconds)
+        return Refusal(Code.BREAK_GLASS_USED_UP, f"{glass.uses} in {within}; {last}.")
     return None
 
 

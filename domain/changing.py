@@ -10,11 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from domain import mistakes
+from domain.choosing import first_mistake
+from domain.conditions import Finding
 from domain.definition import Kind
 from domain.definitions import MODELS, AnyDefinition
 from domain.exact_json import canonical
-from domain.internal_types import INTERNAL_TYPES
+from domain.facts import facts_with
+from domain.internal_types import INTERNAL_TYPES, Internal
+from domain.messages import CreateAction
 from domain.outcome import Done, Outcome, Rejected
+from domain.policy import Policy
 from domain.refusals import Code, Refusal
 from domain.world import Action, DefinitionVersion, World
 
@@ -39,9 +44,17 @@ def read(kind: Kind, document: Any) -> AnyDefinition:
 def refusal(world: World, params: Mapping[str, Any]) -> Refusal | None:
     """Why a change cannot be asked for, if so; its params have the form of their action type."""
     try:
-        _definition(params)
+        definition = _definition(params)
     except DefinitionError as error:
         return Refusal(Code.INVALID_PARAMS, str(error))
+    if isinstance(definition, Policy) and (mistake := shutting_out(definition)) is not None:
+        return Refusal(
+            Code.INVALID_PARAMS,
+            (
+                f"params.definition.criteria: in a change of definitions, {mistake.words} meets another type; every such change "
+                "would be refused, the removal of this policy too. Name the action types that it is for."
+            ),
+        )
     problem = _overtaken(world, params)
     return None if problem is None else Refusal(Code.DEFINITION_CHANGED, problem)
 
@@ -66,6 +79,16 @@ def change(world: World, action: Action) -> Outcome:
     )
     world.put_definition(version, definition)
     return Done({"kind": version.kind, "name": version.name, "version": version.version})
+
+
+def shutting_out(policy: Policy) -> Finding | None:
+    """The condition by which a policy in force would have even its own removal refused; None if there is none."""
+    removal = {"kind": "policy", "name": policy.name, "replaces": 1, "definition": None, "reason": "any"}
+    asked = CreateAction(origin="ops_ui", action_type=Internal.CHANGE_DEFINITION, params=removal, created_by="anybody")
+    facts = facts_with(asked, ("definition", policy.name), "critical")
+    if not policy.enabled or policy.parsed_criteria.judge(facts).sure:
+        return None
+    return first_mistake(policy.parsed_criteria.explain(facts))
 
 
 def _definition(params: Mapping[str, Any]) -> AnyDefinition | None:

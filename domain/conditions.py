@@ -111,7 +111,11 @@ class Combination:
 
     def judge(self, document: Any) -> Truth:
         """Whether it holds, and whether that is sure."""
-        return _COMBINED[self.operator](part.judge(document) for part in self.parts)
+        return self.combine(part.judge(document) for part in self.parts)
+
+    def combine(self, answers: Iterable[Truth]) -> Truth:
+        """What the answers of its parts come to."""
+        return _COMBINED[self.operator](answers)
 
     def examine(self, document: Any) -> Finding:
         """Judge, and keep what each of its conditions found."""

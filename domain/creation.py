@@ -1,14 +1,14 @@
 """Creating an action: who may, which policy applies, and what is frozen from then on."""
 
-from dataclasses import fields
+from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from domain import changing, choosing, exclusive, idempotency, messages, policy, quorum_tree, registering, voting
 from domain.action_type import ActionType
+from domain.content import as_json, content_hash
 from domain.definitions import Versioned
 from domain.exact_json import canonical
 from domain.facts import facts_of
@@ -27,30 +27,35 @@ CREATOR_ROLES = frozenset({"ops_admin", "finance_ops", "pay_admin"})
 """One of these is needed to create an action as a person."""
 
 REMEDIER_ROLES = frozenset({"ops_admin"})
-"""One of these is needed to have an alert remedied as a person, from the ops console."""
+"""One of these is needed to have an alert remedied as a person."""
+
+_REMEDYING_ORIGINS = frozenset({"alert", "sira", "ops_ui"})
+"""Where an action for an alert comes from: what anybody could name, nothing else would be done about."""
 
 _FEWEST_FOR_INTERNAL = 2
 """How many people it takes at least to have the engine act on its own: a policy for everything must not open that too."""
 
-_NAMES = [item.name for item in fields(Action)]
-FROZEN = tuple(name for name in _NAMES[: _NAMES.index("created_at")] if name != "body_sha256")
-"""The fields of an action that its content hash covers: what is asked for and who must agree."""
-
 
 def create(
-    world: World, message: Message, body: CreateAction, creator_roles: frozenset[str] | None = None
+    world: World, message: Message, body: CreateAction, creator_roles: frozenset[str] = CREATOR_ROLES
 ) -> Receipt | Refusal:
     """Make the action that a message asks for, and count the votes that were parked for it.
 
-    A person needs one of `creator_roles` to ask for it; without them one of `CREATOR_ROLES`, and of `REMEDIER_ROLES` to
-    have an alert remedied.
+    A person needs one of `creator_roles` to ask for it, and one that is also of `REMEDIER_ROLES` to have an alert remedied.
     """
     action_id = messages.action_id(message.issuer, body.idempotency_key, message.jti)
     if (existing := world.actions.get(action_id)) is not None:
         return _again(existing, body)
     if (refusal := out_of_scope(message.scope, body.origin, body.action_type)) is not None:
         return refusal
-    if (refusal := _creator_refusal(world, message.scope, body, creator_roles or _roles(body))) is not None:
+    if ALERT_ID in body.params:
+        if body.origin not in _REMEDYING_ORIGINS:
+            origins = ", ".join(sorted(_REMEDYING_ORIGINS))
+            return Refusal(
+                Code.CREATOR_NOT_ALLOWED, f"An action for an alert (alert_id) has one of the origins {origins}."
+            )
+        creator_roles &= REMEDIER_ROLES
+    if (refusal := _creator_refusal(world, message.scope, body, creator_roles)) is not None:
         return refusal
     action = make(world, message.issuer, action_id, body)
     if isinstance(action, Refusal):
@@ -91,15 +96,26 @@ def begin(
     facts: dict[str, Any],
     caused_by: Action | None,
 ) -> Action | Refusal:
-    """Begin an action of these facts under the policy that is for it; a refusal where none can be chosen."""
-    chosen = choosing.choose(world.definitions, facts)
-    if isinstance(chosen, Refusal) and body.action_type != Internal.RATIFY:
+    """Begin an action of these facts under the policy that is for it; a refusal where none can be chosen, or weighed."""
+    chosen = policy_for(world, facts)
+    if isinstance(chosen, Refusal):
         return chosen
-    if isinstance(chosen, Refusal) or (body.action_type in INTERNAL_TYPES and lets_one_alone(world, chosen.definition)):
-        chosen = Versioned(0, policy.DEFAULT_POLICY)
-    action = _action(world, issuer, body, action_id, action_type, facts, chosen, caused_by)
+    terms = chosen.definition.policy.terms(body.required_quorum, body.required_ratio, body.timeout_seconds)
+    if (ways := quorum_tree.ways(terms.tree)) > quorum_tree.MOST_WAYS:
+        return Refusal(Code.TOO_MANY_WAYS, f"There are {ways}, and at most {quorum_tree.MOST_WAYS} are weighed.")
+    action = _action(world, issuer, body, action_id, action_type, facts, chosen, terms, caused_by)
     action = world.note(action, EventName.CREATED, body.created_by, _created(action))
     return voting.settle(world, action)
+
+
+def policy_for(world: World, facts: Mapping[str, Any]) -> Versioned[policy.Policy] | Refusal:
+    """The policy that an action of these facts falls under; a ratification always falls under one."""
+    chosen, action_type = choosing.choose(world.definitions, facts), facts["action_type"]
+    if isinstance(chosen, Refusal) and action_type != Internal.RATIFY:
+        return chosen
+    if isinstance(chosen, Refusal) or (action_type in INTERNAL_TYPES and lets_one_alone(world, chosen.definition)):
+        return Versioned(0, policy.DEFAULT_POLICY)
+    return chosen
 
 
 def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
@@ -111,10 +127,6 @@ def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
 def body_sha256(body: CreateAction) -> bytes:
     """The SHA-256 of what a message asks for: the same key with another one is a conflict."""
     return sha256(canonical(body.model_dump(mode="json", exclude_unset=True))).digest()
-
-
-def _roles(body: CreateAction) -> frozenset[str]:
-    return REMEDIER_ROLES if body.origin == "ops_ui" and ALERT_ID in body.params else CREATOR_ROLES
 
 
 def _triggered_by(body: CreateAction) -> str | None:
@@ -159,7 +171,8 @@ def lets_one_alone(world: World, chosen: policy.Policy) -> bool:
     return tree is None or quorum_tree.fewest(tree, world.directory, world.now) < _FEWEST_FOR_INTERNAL
 
 
-def _requirement(world: World, rules: Rules, terms: Terms, action_type: str, excluded: set[str]) -> Requirement:
+def requirement(world: World, rules: Rules, terms: Terms, action_type: str, excluded: set[str]) -> Requirement:
+    """What the approval of an action of this type takes under these rules, with these people kept out."""
     tree = quorum_tree.freeze(terms.tree, world.directory, world.now)
     steps = _not_easier(world, tree, terms.escalation) if terms.brought_forward else terms.escalation
     return Requirement(
@@ -209,10 +222,10 @@ def _action(
     action_type: Versioned[ActionType],
     facts: dict[str, Any],
     chosen: Versioned[policy.Policy],
+    terms: Terms,
     caused_by: Action | None,
 ) -> Action:
     rules = chosen.definition.policy
-    terms = rules.terms(body.required_quorum, body.required_ratio, body.timeout_seconds)
     frozen: dict[str, Any] = {
         "id": action_id,
         "issuer": issuer,
@@ -228,7 +241,7 @@ def _action(
         "triggered_by": _triggered_by(body),
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
-        "requirement": _requirement(
+        "requirement": requirement(
             world, rules, terms, body.action_type, _kept_out(rules, body, facts.get("target_tenant_id"), caused_by)
         ),
         "required_quorum": terms.required_quorum,
@@ -251,31 +264,6 @@ def _action(
         expires_at=expires_at,
         due_at=expires_at,
     )
-
-
-def content_hash(frozen: dict[str, Any]) -> bytes:
-    """The SHA-256 of the frozen content of an action, as JSON in canonical bytes: what people vote on."""
-    return sha256(canonical(as_json(frozen))).digest()
-
-
-def content_hash_of(action: Action) -> bytes:
-    """What the content hash of an action must be, by what its row says now."""
-    return content_hash({name: getattr(action, name) for name in FROZEN})
-
-
-def as_json(frozen: dict[str, Any]) -> dict[str, Any]:
-    """The frozen content of an action as JSON."""
-
-    def plain(value: Any) -> Any:
-        match value:
-            case Requirement():
-                return value.model_dump(mode="json", exclude={"steps_reached"})
-            case UUID() | Decimal():
-                return str(value)
-            case _:
-                return value
-
-    return {name: plain(value) for name, value in frozen.items()}
 
 
 def _created(action: Action) -> dict[str, Any]:

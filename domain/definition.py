@@ -1,7 +1,7 @@
 """What every definition has in common, and the words that several of them use."""
 
 from enum import IntEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,3 +37,10 @@ Origin = Literal["sira", "system", "ops_ui", "module", "alert"]
 """Where an action was asked for."""
 
 RiskName = Literal["low", "medium", "high", "critical"]
+
+
+def no_boolean(value: Any) -> Any:
+    """Refuse true and false where a number is asked for: pydantic would take them for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")  # noqa: TRY004 - pydantic reads ValueError
+    return value

@@ -23,6 +23,7 @@ from domain import (
 )
 from domain.executing import AttemptFinished, AttemptRenewed, AttemptStarted, OutcomeFound, Perform
 from domain.keys import Scope
+from domain.limits import Share
 from domain.messages import (
     CLOCK_TOLERANCE_SECONDS,
     LIFETIME_SECONDS,
@@ -121,7 +122,7 @@ def _receive(world: World, message: Message) -> Receipt:
         return known.receipt
     answer = _admit(world, message) or _over_limit(world, message) or _dispatch(world, message)
     receipt = _answer(answer, message.action_id)
-    share = limits.share_of(message) if receipt.outcome in _COUNTED else None
+    share = _taken(world, message, receipt)
     if share is not None:
         world.use(share)
     world.put_record(
@@ -163,14 +164,23 @@ def _admit(world: World, message: Message) -> Refusal | None:
     return None
 
 
+def _taken(world: World, message: Message, receipt: Receipt) -> Share | None:
+    """The share that a message has taken from; an alert about which nothing is done takes from none."""
+    if receipt.outcome not in _COUNTED:
+        return None
+    if isinstance(message.body, RemediateAlert) and not world.proposals["alert", message.body.alert.id].is_followed:
+        return None
+    return limits.share_of(message, world.directory, world.now)
+
+
 def _over_limit(world: World, message: Message) -> Refusal | None:
     """Why it must wait that somebody asks for more; who asks for the same again gets their answer."""
     match message.body:
         case CreateAction() if message.action_id in world.actions:
             return None
-        case RecommendAction(id=known) if ("recommendation", known) in world.proposals:
+        case RemediateAlert() | RecommendAction():  # which look themselves, once they know that something is asked for
             return None
-    return limits.refusal(world.limits, world.used, message)
+    return world.over_limit(message)
 
 
 def _dispatch(world: World, message: Message) -> Receipt | Refusal:

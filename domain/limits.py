@@ -1,4 +1,4 @@
-"""How much one person, or one machine, may do in an hour through one issuer: what floods the engine has its end."""
+"""How much one person, or an issuer's machines, may do in an hour: what floods the engine has its end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.directory import Directory
 from domain.messages import CastVote, CreateAction, ExecuteAction, Message
-from domain.proposal import PROPOSER, RecommendAction
+from domain.proposal import PROPOSER, RecommendAction, RemediateAlert
 from domain.refusals import Code, Refusal
 from domain.trail import timestamp
 
@@ -39,6 +40,7 @@ class Limits(BaseModel):
         return {
             CreateAction.__name__: self.creates_per_hour,
             RecommendAction.__name__: self.creates_per_hour,
+            RemediateAlert.__name__: self.creates_per_hour,
             CastVote.__name__: self.votes_per_hour,
             ExecuteAction.__name__: self.executions_per_hour,
         }[message_type]
@@ -52,25 +54,27 @@ class Use:
     first_at: datetime
 
 
-def share_of(message: Message) -> Share | None:
-    """The share that a message takes from; None if it is not counted."""
+def share_of(message: Message, directory: Directory, now: datetime) -> Share | None:
+    """The share that a message takes from; None if it is not counted.
+
+    People have one each. What an issuer calls its machines is its own say, so all of them have one together.
+    """
     match message.body:
         case CreateAction(created_by=actor) | CastVote(voter_id=actor) | ExecuteAction(executed_by=actor):
-            return Share(message.issuer, actor, message.type)
-        case RecommendAction():
+            return Share(message.issuer, actor if directory.has(actor, now) else message.issuer, message.type)
+        case RecommendAction() | RemediateAlert():
             return Share(message.issuer, PROPOSER, message.type)
-        case _:  # alerts have the cooldown of their rule
+        case _:
             return None
 
 
-def refusal(limits: Limits, used: Mapping[Share, Use], message: Message) -> Refusal | None:
-    """Why a message must wait, if so, and until when."""
-    share = share_of(message)
+def refusal(limits: Limits, used: Mapping[Share, Use], share: Share | None) -> Refusal | None:
+    """Why what takes from a share must wait, if so, and until when."""
     use = None if share is None else used.get(share)
-    if use is None or use.count < limits.of(message.type):
+    if share is None or use is None or use.count < limits.of(share.type):
         return None
     again_at = use.first_at + timedelta(seconds=PERIOD_SECONDS)
     return Refusal(
         Code.RATE_LIMITED,
-        f"The limit is {limits.of(message.type)} of {message.type}; send it again, as a new message, after {timestamp(again_at)}.",
+        f"The limit is {limits.of(share.type)} of {share.type}; send it again, as a new message, after {timestamp(again_at)}.",
     )

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from domain.action_type import LEASE_MARGIN_SECONDS, ActionType, Guarantee
+from domain.internal_types import INTERNAL_TYPES
 from domain.lifecycle import Status
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from domain.trail import EventName, timestamp
@@ -46,6 +47,8 @@ def conclude(world: World, action: Action, attempt: Attempt, outcome: Outcome) -
         case Retry(reason, after_seconds):
             attempt = _close(world, attempt, AttemptState.RETRY, reason)
             return _try_again(world, action, attempt, reason, after_seconds)
+        case Unknown(reason) if action.action_type in INTERNAL_TYPES:  # what it does, it does in the step that says so
+            return conclude(world, action, attempt, Retry(reason))
         case Unknown(reason):
             attempt = _close(world, attempt, AttemptState.UNKNOWN, reason)
             if world.action_type_of(action).guarantee is Guarantee.DEDUPLICATES:

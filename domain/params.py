@@ -8,7 +8,7 @@ matched in linear time, and references lead to definitions beside the schema, `#
 from collections.abc import Iterator
 from typing import Any
 
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError, ValidationErrorKind
 
 _MOST_PROBLEMS = 5
 _MOST_KEYWORDS = 1000
@@ -16,6 +16,8 @@ _ELSEWHERE = frozenset(
     {"$schema", "$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"}
 )
 """Keywords that lead out of the schema, or to another draft's meaning."""
+_DEPENDING = frozenset({"if", "then", "else", "dependentSchemas"})
+"""Keywords of which it depends on other params what they say."""
 
 # The draft's own description of a schema, closed: the dynamic anchor makes every schema inside a schema meet it too.
 _SCHEMA_OF_SCHEMAS = Draft202012Validator(
@@ -54,6 +56,16 @@ class ParamsSchema:
         """What is wrong with these params, each with its path: at most five, and never a value."""
         found: Iterator[ValidationError] = self._validator.iter_errors(params)
         return [_told(problem, "params") for problem, _ in zip(found, range(_MOST_PROBLEMS), strict=False)]
+
+    def problems_of_some(self, params: dict[str, Any]) -> list[str]:
+        """What is wrong with these params whatever others come beside them: their values, and names that are not taken."""
+        found: Iterator[ValidationError] = self._validator.iter_errors(params)
+        return [
+            _told(problem, "params")
+            for problem in found
+            if (problem.instance_path or isinstance(problem.kind, ValidationErrorKind.AdditionalProperties))
+            and _DEPENDING.isdisjoint(map(str, problem.schema_path))
+        ]
 
 
 def _size(part: Any, definitions: dict[str, Any], within: tuple[str, ...]) -> int:

@@ -13,7 +13,7 @@ from domain import criteria as matching
 from domain import quorum_tree
 from domain.break_glass import BreakGlass
 from domain.conditions import Condition
-from domain.definition import DAY_SECONDS, Definition, Origin, RiskName, Seconds
+from domain.definition import DAY_SECONDS, Definition, Origin, RiskName, Seconds, no_boolean
 from domain.operators import ORDERINGS
 from domain.quorum import EscalationStep, VetoRoles
 from domain.quorum_tree import RoleName, Tree
@@ -28,16 +28,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {"origin": get_args(Origin), "risk_level
 """Fields that have one of these values; whoever asks for another has misspelt one, and a weaker policy would win by that."""
 
 
-def _a_number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("expected a number")  # noqa: TRY004 - pydantic reads ValueError
-    return value
-
-
 MOST_STEPS = 8
 """How many escalation steps a policy may have."""
 
-Ratio = Annotated[Decimal, Field(ge=Decimal("0.5"), le=1, decimal_places=20), BeforeValidator(_a_number)]
+Ratio = Annotated[Decimal, Field(ge=Decimal("0.5"), le=1, decimal_places=20), BeforeValidator(no_boolean)]
 """An approval ratio, from one half to one; with no more places than its product with a number of people has exactly."""
 
 

@@ -20,11 +20,17 @@ PROPOSER = "sira-system"
 SIRA, SYSTEM = "sira", "system"
 """Who decides what is decided without a person, in the words that callers know."""
 
+MANUAL_REVIEW = "manual_review"
+"""What SIRA recommends where people should look, and what stands in for SIRA where it says nothing; no rule does it."""
+
 ALERT_ID = "alert_id"
 """The param by which an action says which alert it answers."""
 
 RECOMMENDATION_ID = "sira_recommendation_id"
 """The param by which an action says which recommendation it follows."""
+
+CONFIDENCE, EXPLANATION = "sira_confidence", "sira_explanation"
+"""The params by which an action says how sure SIRA was, and why."""
 
 MOST_DECISIONS = 100
 """How often there may be something to decide about one alert, so that its row stays bounded."""
@@ -128,6 +134,11 @@ class Proposal:
         """Its type and the tenant: a newer recommendation for the same takes the place of this one."""
         return self.type, self.tenant_type, self.tenant_id
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether an action answers it, or SIRA is asked about it."""
+        return self.action_id is not None or self.due_at is not None
+
     def says(self, body: Body) -> bool:
         """Whether it says the same as this body."""
         return canonical(self.content) == canonical(written(body))
@@ -143,9 +154,9 @@ class Proposal:
 
 
 def named(params: Mapping[str, Any], name: str) -> str | None:
-    """The alert or the recommendation that an action names in its params, if it does."""
+    """The alert or the recommendation that an action names in its params, if it does; a number as the database has it."""
     value = params.get(name)
-    return value if isinstance(value, str) else None
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def written(body: Body) -> dict[str, Any]:

@@ -6,7 +6,7 @@ its children, filled by different people. One person fills one seat. The spec's 
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import combinations, product
@@ -19,6 +19,7 @@ from domain.directory import Directory
 
 _DEEPEST = 4
 MOST_WAYS = 64
+"""In how many ways a quorum can be filled at most: each is tried at every vote, which must stay a matter of milliseconds."""
 
 ANY_ROLE = "*"
 """In `CountedVote.roles`: the key that carried the vote may speak for any role, and so for people named one by one."""
@@ -63,7 +64,12 @@ class People(Frozen):
         return self.role in usable if self.role else person in self.ids and ANY_ROLE in usable
 
     def __str__(self) -> str:
-        return self.role or " or ".join(self.ids)
+        return self.role or _enumerated(self.ids, "or")
+
+
+def _enumerated(names: Sequence[str], last: str) -> str:
+    """Names as people list them: `ana, bob or eve`."""
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 class Need(Frozen):
@@ -108,8 +114,8 @@ def parse(document: Any) -> Tree | None:
     if document == {"type": "none"}:
         return None
     tree = _parse(document, depth=1)
-    if (ways := _ways(tree)) > MOST_WAYS:
-        raise ValueError(f"the quorum could be filled in {ways} ways; at most {MOST_WAYS} are weighed")
+    if (found := ways(tree)) > MOST_WAYS:
+        raise ValueError(f"the quorum could be filled in {found} ways; at most {MOST_WAYS} are weighed")
     return tree
 
 
@@ -120,16 +126,16 @@ def both(tree: Tree | None, other: Tree | None) -> Tree | None:
     return KOf(k=2, children=(tree, other))
 
 
-def _ways(tree: Tree) -> int:
+def ways(tree: Tree | None) -> int:
     """How many lists of seats fill the tree: each of them is tried at a decision."""
-    if isinstance(tree, Need):
+    if not isinstance(tree, KOf):
         return 1
-    ways = [1] + [0] * tree.k  # by the number of children chosen so far
+    found = [1] + [0] * tree.k  # by the number of children chosen so far
     for child in tree.children:
-        of_child = _ways(child)
+        of_child = ways(child)
         for chosen in range(tree.k, 0, -1):
-            ways[chosen] += ways[chosen - 1] * of_child
-    return ways[tree.k]
+            found[chosen] += found[chosen - 1] * of_child
+    return found[tree.k]
 
 
 def _parse(document: Any, depth: int) -> Tree:
@@ -183,14 +189,19 @@ def _share_of_pool(share: Any, pool: Any) -> Need:
 
 
 def in_words(tree: Tree | None) -> str:
-    """The tree as a person says it: `2 of finance_ops`."""
+    """The tree as a person says it: `2 of finance_ops`, `ana and bob`, `one of (…; …)`."""
     match tree:
+        case Need(share=None) if tree.count == len(tree.people.ids):
+            return _enumerated(tree.people.ids, "and")
         case Need(share=None):
             return f"{tree.count} of {tree.people}"
         case Need():
             return f"{tree.share} of all {tree.people}"
+        case KOf(children=(only,)):
+            return in_words(only)
         case KOf():
-            return f"{tree.k} of ({'; '.join(in_words(child) for child in tree.children)})"
+            count = {len(tree.children): "all", 1: "one"}.get(tree.k, str(tree.k))
+            return f"{count} of ({'; '.join(in_words(child) for child in tree.children)})"
     return "nobody"
 
 

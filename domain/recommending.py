@@ -1,15 +1,19 @@
 """Recommendations of SIRA: an action where it is sure enough; else a person applies them, as they are."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from domain import creation, messages
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
+    CONFIDENCE,
+    EXPLANATION,
     MOST_DECISIONS,
     PROPOSER,
     RECOMMENDATION_ID,
@@ -22,7 +26,7 @@ from domain.proposal import (
 )
 from domain.refusals import Code, Refusal
 from domain.trail import timestamp
-from domain.world import World
+from domain.world import Action, World
 
 ORIGIN = "sira"
 
@@ -42,7 +46,7 @@ def receive(world: World, message: Message, body: RecommendAction) -> Receipt | 
     if proposal is not None and (answer := _again(proposal, message, body)) is not None:
         return answer
     proposal = proposal or _proposal(world, message, body)
-    if (refusal := _over(world, proposal)) is not None:
+    if (refusal := _over(world, proposal) or world.over_limit(message)) is not None:
         return refusal
     world.put_proposal(proposal)
     if Decimal(str(body.confidence)) >= world.recommendation_threshold:
@@ -68,10 +72,10 @@ def apply(world: World, message: Message, body: CreateAction) -> Receipt | Refus
     return receipt
 
 
-def params_of(proposal: Proposal) -> dict[str, Any]:
+def params_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The params of the action that a recommendation is for: what SIRA recommends, and why."""
-    said = {"sira_confidence": proposal.content["confidence"], "sira_explanation": proposal.content["explanation"]}
-    return {**proposal.content["params"], RECOMMENDATION_ID: proposal.id, **said}
+    said = {CONFIDENCE: content["confidence"], EXPLANATION: content["explanation"]}
+    return {**content["params"], RECOMMENDATION_ID: content["id"], **said}
 
 
 def _proposal(world: World, message: Message, body: RecommendAction) -> Proposal:
@@ -137,7 +141,7 @@ def _mismatch(proposal: Proposal, body: CreateAction) -> Refusal | None:
         "action_type": body.action_type != proposal.type,
         "target_tenant_type": body.target_tenant_type != proposal.tenant_type,
         "target_tenant_id": body.target_tenant_id != proposal.tenant_id,
-        "params": canonical(body.params) != canonical(params_of(proposal)),
+        "params": canonical(body.params) != canonical(params_of(proposal.content)),
     }
     named = ", ".join(name for name, differs in differing.items() if differs)
     return Refusal(Code.PROPOSAL_MISMATCH, f"It differs in {named}.") if named else None
@@ -148,14 +152,14 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
         idempotency_key=key_of("recommendation", proposal.id),
         origin=ORIGIN,
         action_type=proposal.type,
-        params=params_of(proposal),
+        params=params_of(proposal.content),
         target_tenant_type=proposal.tenant_type,
         target_tenant_id=proposal.tenant_id,
         auto_execute=True,
         created_by=PROPOSER,
     )
     action_id = messages.action_id(proposal.issuer, body.idempotency_key, "")
-    made = world.actions.get(action_id) or creation.make(world, proposal.issuer, action_id, body)
+    made = _made(world, proposal.issuer, action_id, body)
     if isinstance(made, Refusal):
         details = {"code": made.code.value, "error": made.sentence}
         world.put_proposal(proposal.decided(world.now, SYSTEM, "error", details))
@@ -163,3 +167,13 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
     created = {"ops_action_id": str(action_id)}
     world.put_proposal(proposal.decided(world.now, SYSTEM, "create_ops_action", created).answered(action_id, world.now))
     return Receipt(Outcome.APPLIED, f"Action {action_id} is created, as SIRA recommends.", action_id=action_id)
+
+
+def _made(world: World, issuer: str, action_id: UUID, body: CreateAction) -> Action | Refusal:
+    """The action of a recommendation; one that SIRA asked for itself under the same key, if it asked for the same."""
+    known = world.actions.get(action_id)
+    if known is None:
+        return creation.make(world, issuer, action_id, body)
+    if known.body_sha256 != creation.body_sha256(body):
+        return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {known.id}.", known.id)
+    return known

@@ -43,6 +43,7 @@ class Code(StrEnum):
     DEFINITION_CHANGED = "definition_changed"
     KEY_CONFLICT = "key_conflict"
     CRITERIA_TYPE_MISMATCH = "criteria_type_mismatch"
+    TOO_MANY_WAYS = "too_many_ways"
     CREATOR_NOT_ALLOWED = "creator_not_allowed"
     ALREADY_OPEN = "already_open"
     PROPOSAL_CONFLICT = "proposal_conflict"
@@ -92,7 +93,7 @@ SENTENCES: dict[Code, str] = {
     Code.UNKNOWN_TYPE: "There is no message of this type.",
     Code.INVALID_BODY: "The body does not have the form of its message type.",
     Code.OUT_OF_SCOPE: "The key is not allowed to send this.",
-    Code.RATE_LIMITED: "So many of these were applied for this issuer and person within an hour that this one must wait.",
+    Code.RATE_LIMITED: "So many of these were applied for this issuer and person, or its machines, within an hour that this one must wait.",
     Code.IDEMPOTENCY_CONFLICT: "An action with this idempotency key exists and was asked for with another body.",
     Code.UNKNOWN_ACTION_TYPE: "No action type of this name is defined; `ops-approval types list` shows those that are.",
     Code.INVALID_PARAMS: "The params are not what this action type takes.",
@@ -101,6 +102,7 @@ SENTENCES: dict[Code, str] = {
     Code.DEFINITION_CHANGED: "The version that this is to replace is not the newest one; look at the difference and ask again.",
     Code.KEY_CONFLICT: "The key cannot be registered beside those that are, or for somebody who is not there.",
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
+    Code.TOO_MANY_WAYS: "The policy's quorum and the message's own could be filled together in too many ways; ask for a simpler one.",
     Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions.",
     Code.ALREADY_OPEN: "An action of this type is open for the same already; look at that one, which is the answer to both.",
     Code.PROPOSAL_CONFLICT: "Another alert or recommendation of this id came first; give each its own id, and send it again as it was.",

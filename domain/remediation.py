@@ -5,19 +5,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
 
-from domain.definition import DAY_SECONDS, Definition
+from domain.definition import DAY_SECONDS, Definition, no_boolean
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
+from domain.proposal import MANUAL_REVIEW
 from domain.quorum_tree import Name, RoleName
 
-
-def _a_number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("expected a number")  # noqa: TRY004 - pydantic reads ValueError
-    return value
-
-
-Threshold = Annotated[Decimal, Field(ge=0, le=1), BeforeValidator(_a_number)]
+Threshold = Annotated[Decimal, Field(ge=0, le=1), BeforeValidator(no_boolean)]
 """How sure a recommendation must be to be followed: exact, from 0 (always) to 1."""
 
 
@@ -37,9 +31,11 @@ class AutoAction(BaseModel):
 
     @field_validator("action_type")
     @classmethod
-    def _leaves_the_engine_alone(cls, value: str) -> str:
+    def _is_asked_for_by_alerts(cls, value: str) -> str:
         if value in INTERNAL_TYPES:
             raise ValueError(f"{value} is the engine's own action type; no alert asks for it")
+        if value == MANUAL_REVIEW:
+            raise ValueError(f"{value} stands in for SIRA where it says nothing; give the action type another name")
         return value
 
 

@@ -17,6 +17,8 @@ from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
     ALERT_ID,
+    CONFIDENCE,
+    EXPLANATION,
     MOST_DECISIONS,
     PROPOSER,
     SIRA,
@@ -73,6 +75,8 @@ def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | R
         proposal = replace(known, kid=message.kid, content=proposal.content)
     if (obstacle := _obstacle(world, proposal, rule)) is not None:
         return _skip(world, proposal, obstacle)
+    if (refusal := world.over_limit(message)) is not None:
+        return refusal
     if body.recommendation is None:
         world.put_proposal(replace(proposal, due_at=world.now + timedelta(seconds=ASK_AGAIN_SECONDS)))
         return Receipt(Outcome.APPLIED, "SIRA is asked what to do about the alert; its decisions will tell.")
@@ -191,7 +195,8 @@ def _skip(world: World, proposal: Proposal, details: Details) -> Receipt:
 
 
 def _fail(world: World, proposal: Proposal, refusal: Refusal) -> Refusal:
-    details = {"code": refusal.code.value, "error": refusal.sentence}
+    holder = {} if refusal.action_id is None else {"ops_action_id": str(refusal.action_id)}
+    details = {"code": refusal.code.value, "error": refusal.sentence} | holder
     world.put_proposal(proposal.decided(world.now, SYSTEM, "error", details))
     return refusal
 
@@ -226,28 +231,27 @@ def _weigh(world: World, proposal: Proposal, rule: RemediationRule | None, said:
 
 
 def params_for(
-    definitions: Definitions, rule: RemediationRule, tenant_type: str, tenant_id: str, said: Recommendation
+    definitions: Definitions, rule: RemediationRule, alert_id: str, tenant: tuple[str, str], said: Recommendation
 ) -> dict[str, Any]:
-    """What the action of a rule does to the tenant of an alert: what SIRA recommends, but for what the rule says itself."""
+    """The params of a rule's action for an alert and its tenant: what SIRA recommends, but for what the rule says, and why."""
+    tenant_type, tenant_id = tenant
     action_type = definitions.action_types_in_force.get(rule.auto_action.action_type)
     target = None if action_type is None else action_type.definition.target
     params = said.params | rule.auto_action.params
     if target is not None and target.tenant_type == tenant_type:
         params.setdefault(target.param, tenant_id)  # another one named there is a target_mismatch
-    return params
+    why = {} if said.explanation is None else {EXPLANATION: said.explanation}
+    return params | {ALERT_ID: alert_id, CONFIDENCE: said.confidence} | why
 
 
 def _body(world: World, proposal: Proposal, rule: RemediationRule, said: Recommendation) -> CreateAction:
     """The action that answers an alert: the rule's, for the alert's tenant, with what SIRA said."""
-    params = params_for(world.definitions, rule, proposal.tenant_type, proposal.tenant_id, said)
-    params |= {ALERT_ID: proposal.id, "sira_confidence": said.confidence}
-    if said.explanation is not None:
-        params["sira_explanation"] = said.explanation
+    tenant = proposal.tenant_type, proposal.tenant_id
     asked: dict[str, Any] = {
         "idempotency_key": key_of("alert", proposal.id),
         "origin": ORIGIN,
         "action_type": rule.auto_action.action_type,
-        "params": params,
+        "params": params_for(world.definitions, rule, proposal.id, tenant, said),
         "target_tenant_type": proposal.tenant_type,
         "target_tenant_id": proposal.tenant_id,
         "auto_execute": not rule.require_multi_sig,

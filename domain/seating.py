@@ -25,10 +25,10 @@ def fills(ways: Sequence[Seats], voices: Voices) -> bool:
 
 
 def unfilled(seats: Seats, voices: Voices) -> Seats:
-    """The seats that stay empty when as many voices as can be are seated."""
+    """The seats that stay empty when as many voices as can be are seated: the same ones in whatever order these come."""
     seating = _Seating(seats, voices)
     empty = sum(seats.values())
-    for voter in voices:
+    for voter in sorted(voices):
         if empty == 0:
             break
         empty -= seating.seat(voter)
@@ -80,7 +80,7 @@ class _Seating:
     def __init__(self, seats: Seats, voices: Voices) -> None:
         self.sitting: dict[People, dict[str, None]] = {kind: {} for kind in seats}
         self._seats = seats
-        self._voices = voices
+        self._persons = {voter: sorted(voice) for voter, voice in voices.items()}
         self._roles = _roles(voices)
         self._speaker: dict[str, str] = {}
         self._dead: set[_Node] = set()
@@ -91,7 +91,7 @@ class _Seating:
 
     def _take_a_free_seat(self, voter: str) -> bool:
         """The shortest of paths, which most voters find."""
-        for person in self._voices[voter]:
+        for person in self._persons[voter]:
             if person in self._speaker:
                 continue
             for kind, count in self._seats.items():
@@ -121,7 +121,7 @@ class _Seating:
         """Where capacity is left: along an arc that is not used, or back along one that is."""
         match node:
             case _Voter(name):
-                yield from (_Person(person) for person in self._voices[name])
+                yield from (_Person(person) for person in self._persons[name])
             case _Person(name):
                 yield _Voter(self._speaker[name]) if name in self._speaker else _Standing(name)
             case _Standing(name):

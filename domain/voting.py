@@ -27,7 +27,7 @@ _WHO_MAY = "`ops-approval actions show` says which roles may, and `ops-approval 
 def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
     """Count a vote, or park it until its action comes, and decide if that decides.
 
-    A person's vote with the latest `cast_at` is the one that counts, in whatever order they arrive; ties by jti.
+    A person's vote with the latest `cast_at` is the one that counts, in whatever order they arrive; ties by jti, then by issuer.
     """
     if message.person not in (None, body.voter_id):
         return Refusal(Code.OUT_OF_SCOPE, f"It is the own key of {message.person!r} and casts nobody else's votes.")
@@ -46,7 +46,7 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
         return refusal
     cast = _vote(world, message, body, voice)
     previous = world.votes.get(action.id, {}).get(body.voter_id)
-    if previous is not None and (previous.cast_at, previous.jti) >= (cast.cast_at, cast.jti):
+    if previous is not None and previous.order >= cast.order:
         return Refusal(Code.SUPERSEDED)
     world.put_vote(cast)
     counts = cast.choice is not Choice.WITHDRAW  # which may come before the vote that it takes back
@@ -63,7 +63,9 @@ def settle(world: World, action: Action) -> Action:
     """Decide a new action, as nobody may need to approve it or nobody can, then count the votes that came before it."""
     action = deciding.decide(world, action)
     answer: Receipt | Refusal
-    for message in sorted(world.parked.pop(action.id, ()), key=lambda parked: (parked.issued_at, parked.jti)):
+    for message in sorted(
+        world.parked.pop(action.id, ()), key=lambda parked: (parked.issued_at, parked.jti, parked.issuer)
+    ):
         match message.body:
             case CastVote() if message.expires_at <= world.now:
                 answer = WAITED_IN_VAIN

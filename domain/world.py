@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from domain import lifecycle, trail
+from domain import lifecycle, limits, trail
 from domain.action_type import ActionType
 from domain.definition import Kind, RiskName
 from domain.definitions import AnyDefinition, Definitions
@@ -22,7 +22,7 @@ from domain.limits import Limits, Share, Use
 from domain.messages import Message, Outcome, Receipt
 from domain.proposal import RECOMMENDATION_THRESHOLD, Proposal, ProposalId
 from domain.quorum import Choice, CountedVote, Requirement, Tally
-from domain.refusals import Code
+from domain.refusals import Code, Refusal
 from domain.trail import Event, EventName
 
 ENGINE = "ops-approval"
@@ -114,6 +114,11 @@ class Vote:
     recorded_at: datetime
     acts_for: dict[str, list[str]] = field(default_factory=dict)
     break_glass: str | None = None
+
+    @property
+    def order(self) -> tuple[datetime, str, str]:
+        """By what the latest of a person's votes is told: the same one in whatever order they arrive."""
+        return self.cast_at, self.jti, self.issuer
 
     @property
     def counted(self) -> CountedVote:
@@ -316,6 +321,10 @@ class World:
         self.changes.messages[record.content_sha256] = None
         if record.issuer is not None and record.jti is not None and record.code not in WITHOUT_IDENTITY:
             self.identities.setdefault((record.issuer, record.jti), record.content_sha256)
+
+    def over_limit(self, message: Message) -> Refusal | None:
+        """Why a message must wait, as what it takes from is used up for this hour; None if it is not."""
+        return limits.refusal(self.limits, self.used, limits.share_of(message, self.directory, self.now))
 
     def use(self, share: Share) -> None:
         """Count a message that was applied."""

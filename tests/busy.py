@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 from db import due
 from domain.executing import AttemptFinished, AttemptStarted, OutcomeFound
 from domain.lifecycle import Status
-from domain.messages import CancelAction
+from domain.messages import CancelAction, CreateAction
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
+from domain.proposal import RecommendAction, RemediateAlert
 from tests import world
 from tests.world import Installation, top_up
 from workers import definition_files
@@ -80,6 +81,7 @@ def fill(installation: Installation) -> None:
     _take_back(installation)
     _settle(installation)
     _approve_alone(installation)
+    _propose(installation)
     _wait_for_people(installation)
     _act_for_somebody(installation)
     _nonsense(installation)
@@ -118,6 +120,37 @@ def _approve_alone(installation: Installation) -> None:
             assert installation.vote(asked, person, choice).outcome == "applied"
         if choice == "approve":
             assert installation.perform(asked) == "executed"
+
+
+def _propose(installation: Installation) -> None:
+    """Alerts and recommendations that led to actions, which are taken back, and others that led to none or wait."""
+    agent = {"tenant_type": "agent", "tenant_id": "agent-123"}
+    said = {"confidence": 0.95, "params": {"agent_id": "agent-123", "adjustment": "top_up", "amount": 1}}
+    low = {"alert_type": "float_low", "severity": "critical", "metric": {}, **agent}
+    fraud = {"alert_type": "fraud_score_high", "tenant_type": "merchant", "tenant_id": "m-1"}
+    told = installation.tell(
+        "alerts",
+        RemediateAlert.model_validate({"alert": low | {"id": "asked"}}),
+        RemediateAlert.model_validate({"alert": low | {"id": "low"}, "recommendation": said}),
+        RemediateAlert.model_validate({"alert": low | {"id": "soon after"}, "recommendation": said}),
+        RemediateAlert.model_validate({"alert": low | fraud | {"id": "fraud"}, "recommendation": {"confidence": 0.95}}),
+    )
+    recommended = said | agent | {"recommendation_type": "ADJUST_FLOAT", "explanation": None}
+    told += installation.tell(
+        "sira",
+        RecommendAction.model_validate(recommended | {"id": "sure"}),
+        RecommendAction.model_validate(recommended | {"id": "applied", "confidence": 0.5}),
+    )
+    asked = {"origin": "ops_ui", "action_type": "ADJUST_FLOAT", "created_by": "ops-admin-1"}
+    asked |= {f"target_{name}": value for name, value in agent.items()}
+    asked["params"] = installation.scalar("select params from sira_dash_recommendations where id = 'applied'")
+    told += installation.tell("ops-tooling", CreateAction.model_validate(asked))
+    installation.tell("sira", RecommendAction.model_validate(recommended | {"id": "waits", "confidence": 0.5}))
+    made = [receipt.action_id for receipt in told if receipt.action_id is not None]
+    assert len(made) == 4
+    for action_id in made:
+        body = CancelAction(action_id=action_id, cancelled_by="ops-admin-1", reason="done by hand")
+        assert installation.tell("ops-tooling", body)[0].outcome == "applied"
 
 
 def create(installation: Installation, action_type: str = "ADJUST_FLOAT", **params: str) -> UUID:

@@ -104,8 +104,8 @@ ROOM = Limits(creates_per_hour=1_000_000, votes_per_hour=1_000_000, executions_p
 
 
 def float_definitions() -> str:
-    """The policy of the document's scenario."""
-    return files("workers").joinpath("demo.yaml").read_text()
+    """The policy of the document's scenario, but that each action says for itself whether it executes by itself."""
+    return files("workers").joinpath("demo.yaml").read_text().replace("      auto_execute: false\n", "")
 
 
 def many_at_once() -> list[definition_files.Defined]:

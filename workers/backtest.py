@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from db import history, look
+from db import history, look, proposals
 from db.connect import Connection
 from db.history import History
 from db.invariants import snapshot
@@ -42,15 +43,42 @@ def compare(conn: Connection, definitions: Definitions, draft: Definitions, limi
         with snapshot(conn):
             page = history.list_newest(conn, last, min(PAGE, limit))
             ring, directory = load_key_ring(conn), look.past_directory(conn)
-            pasts = [_past(conn, action_id, definitions, directory, ring) for _, action_id in page]
+            asked = _Asked(conn, ring, draft)
+            pasts = [_past(conn, action_id, definitions, directory, asked) for _, action_id in page]
         yield from (Compared(past, backtest.replay(past, draft, ring.now)) for past in pasts if past is not None)
         if not page:
             return
         last, limit = page[-1], limit - len(page)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Finds out what was asked for, with the producer's own wishes; where the engine asked itself, the draft's rule has them."""
+
+    conn: Connection
+    ring: KeyRing
+    draft: Definitions
+
+    def body(self, seen: History) -> CreateAction:
+        for message in seen.messages:
+            key = self.ring.keys.get(message.kid or "")
+            payload = signed_payload(message.token or "", key) if key is not None else None
+            body = parse_body(payload.type, payload.body) if payload is not None else None
+            if isinstance(body, CreateAction):
+                return body
+        names = ("origin", "action_type", "params", "created_by", "triggered_by")
+        fields = {name: getattr(seen.action, name) for name in names}
+        return CreateAction.model_validate(fields | self._rule_wishes(seen.action.id))
+
+    def _rule_wishes(self, action_id: UUID) -> dict[str, Any]:
+        alert_type = proposals.alert_type_of(self.conn, action_id)
+        rule = self.draft.remediation_rules_in_force.get(alert_type or "")
+        wished = None if rule is None else rule.definition.wished_quorum
+        return {} if wished is None else {"required_quorum": wished}
+
+
 def _past(
-    conn: Connection, action_id: UUID, definitions: Definitions, directory: Directory, ring: KeyRing
+    conn: Connection, action_id: UUID, definitions: Definitions, directory: Directory, asked: _Asked
 ) -> Past | None:
     seen = history.get(conn, action_id)
     if seen is None:
@@ -60,24 +88,10 @@ def _past(
     version = action.action_type_version
     return Past(
         action=action,
-        body=_body(seen, ring),
+        body=asked.body(seen),
         action_type=Versioned(version, definitions.action_type(action.action_type, version)),
         caused_by=None if cause is None else cause.action,
         events=tuple(seen.events),
         directory=directory,
         compromised=seen.compromised,
-    )
-
-
-def _body(seen: History, ring: KeyRing) -> CreateAction:
-    """What was asked for, with the producer's own wishes; what the engine made by itself had none."""
-    action = seen.action
-    for message in seen.messages:
-        key = ring.keys.get(message.kid or "")
-        payload = signed_payload(message.token or "", key) if key is not None else None
-        body = parse_body(payload.type, payload.body) if payload is not None else None
-        if isinstance(body, CreateAction):
-            return body
-    return CreateAction.model_validate(
-        {name: getattr(action, name) for name in ("origin", "action_type", "params", "created_by", "triggered_by")}
     )

@@ -13,7 +13,7 @@ from db.connect import Connection
 from db.history import History
 from db.invariants import SHOWN, Broken, Invariant, Violation
 from db.keys import KeyRing, load_key_ring
-from domain import creation, deciding, lifecycle, trail
+from domain import content, creation, deciding, lifecycle, trail
 from domain.lifecycle import ForbiddenTransition, Status
 from domain.messages import CastVote, CreateAction, parse_body
 from domain.quorum import Verdict
@@ -72,7 +72,7 @@ def unfounded_decisions(seen: History, _: KeyRing) -> Iterator[str]:
 
 def changed_content(seen: History, _: KeyRing) -> Iterator[str]:
     """Content that is not what its hash says: not what people voted on."""
-    if creation.content_hash_of(seen.action) != seen.action.content_hash:
+    if content.content_hash_of(seen.action) != seen.action.content_hash:
         yield "its content hash is that of another content"
 
 

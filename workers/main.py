@@ -17,7 +17,7 @@ from workers.actors import Actors
 from workers.brokers import is_rabbitmq, make_broker
 from workers.ingest import Ingest
 from workers.runtime import Runtime
-from workers.settings import Settings
+from workers.settings import Settings, of_process
 
 _DRAIN_SECONDS = 5
 """How long ingest may take for the batch at hand when the process is asked to stop."""
@@ -58,7 +58,7 @@ class RuntimeMiddleware(Middleware):
 
 
 logs.configure()
-_settings = Settings()
+_settings = of_process()
 _middleware = RuntimeMiddleware(_settings)
 broker = make_broker(_settings.broker, _middleware)
 dramatiq.set_broker(broker)

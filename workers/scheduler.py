@@ -21,7 +21,7 @@ from workers import logs
 from workers.brokers import count_waiting, make_broker
 from workers.checks import gather
 from workers.queue import ring
-from workers.settings import Settings
+from workers.settings import Settings, of_process
 
 _log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class Scheduler:
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     logs.configure()
-    settings = Settings()
+    settings = of_process()
     scheduler = Scheduler(settings, make_broker(settings.broker))
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ def get_alert(conn: Connection, alert_id: str) -> Row | None:
 def get_alert_decisions(conn: Connection, alert_id: str) -> list[Row]:
     """What was decided about an alert, by whom and why (`details`), the first first."""
     return conn.execute(
-        "select at, actor, action, details from alert_decisions where alert_id = %s order by at", [alert_id]
+        "select at, actor, action, details from alert_decisions where alert_id = %s order by at, seq", [alert_id]
     ).fetchall()
 
 

@@ -1,8 +1,10 @@
 """Integration with Brique 77.1 (Alerts): auto-remediation with approval, and the manual remediation of the alert API."""
 
 from typing import Any
+from uuid import UUID
 
 from db import read
+from domain.policy import Policy
 from tests.contract.words import (
     Read,
     alert,
@@ -14,7 +16,8 @@ from tests.contract.words import (
     execute_action,
     vote_on_action,
 )
-from tests.world import PEOPLE, Installation, directory
+from tests.world import PEOPLE, Installation, directory, wait_for
+from workers.queue import ring
 from workers.sandbox import Sandbox
 
 ALERT = {
@@ -66,18 +69,111 @@ def test_an_alert_that_sira_is_sure_about_becomes_an_action_that_people_agree_to
     assert [effect["params"]["merchant_id"] for effect in sandbox.effects()] == ["m-1"]
 
 
-def test_an_alert_is_remedied_when_and_only_when_its_action_was_executed(
-    engine: Installation, sandbox: Sandbox
-) -> None:
-    low = {"alert_type": "float_low", "tenant_type": "agent", "tenant_id": "agent-123"}
+def low_float(engine: Installation, alert_id: str = "a-7") -> UUID:
+    """The action for an alert about a low float; two of finance_ops agree to it, and it is executed by itself."""
+    low = {"id": alert_id, "alert_type": "float_low", "tenant_type": "agent", "tenant_id": "agent-123"}
     said = {"action": "ADJUST_FLOAT", "confidence": 0.95, "params": {"adjustment": "top_up", "amount": 1_000_000}}
     sent = engine.send("alerts", body("RemediateAlert", {"alert": ALERT | low, "recommendation": said}))
-    vote_on_action(engine, sent["action_id"], "finance-user-1", ["finance_ops"], "approve")
+    action_id: UUID = sent["action_id"]
+    found = alert(engine, alert_id)
+    assert (found["status"], found["remedied_by_action_id"], found["action_status"]) == ("open", action_id, "requested")
+    return action_id
+
+
+def by_two(engine: Installation, action_id: UUID, vote: str, role: str = "finance-user") -> None:
+    """Two people of a role vote."""
+    for number in (1, 2):
+        assert vote_on_action(engine, action_id, f"{role}-{number}", [], vote)["outcome"] == "applied"
+
+
+def agreed(engine: Installation, issuer: str, action_type: str, params: dict[str, Any]) -> None:
+    """The engine has done something itself, to which two ops_admin have agreed."""
+    asked = {"origin": "ops_ui", "action_type": action_type, "params": params, "created_by": "finance-user-3"}
+    action_id = create_ops_action(engine, issuer, **asked)["action_id"]
+    by_two(engine, action_id, "approve", "ops-admin")
+    execute_action(engine, action_id, "finance-user-4")
+    engine.wait_until(action_id, "executed")
+
+
+def unremedied(engine: Installation, action_id: UUID, status: str) -> None:
+    """The alert tells, as soon as it is so, that its action ended like this, and that it is open."""
+    eventually(lambda: alert(engine, "a-7")["action_status"], status)
+    found = alert(engine, "a-7")
+    assert (found["status"], found["remedied_by_action_id"]) == ("open", action_id)
+
+
+def test_an_alert_is_remediated_as_soon_as_its_action_was_executed(engine: Installation, sandbox: Sandbox) -> None:
+    action_id = low_float(engine)
+    vote_on_action(engine, action_id, "finance-user-1", ["finance_ops"], "approve")
     assert alert(engine, "a-7")["status"] == "open"
-    vote_on_action(engine, sent["action_id"], "finance-user-2", ["finance_ops"], "approve")  # and it executes by itself
-    assert alert_in(engine, "a-7", "auto_remediated")["remedied_by_action_id"] == sent["action_id"]
+    vote_on_action(engine, action_id, "finance-user-2", ["finance_ops"], "approve")
+    assert alert_in(engine, "a-7", "auto_remediated")["remedied_by_action_id"] == action_id
     assert len(sandbox.effects()) == 1
     eventually(lambda: decisions(engine, "a-7")[-1], "execute")
+
+
+def test_an_alert_whose_action_was_rejected_is_open(engine: Installation, sandbox: Sandbox) -> None:
+    action_id = low_float(engine)
+    by_two(engine, action_id, "reject")
+    unremedied(engine, action_id, "rejected")
+    assert sandbox.effects() == []
+
+
+def test_an_alert_whose_action_was_cancelled_is_open(engine: Installation, sandbox: Sandbox) -> None:
+    action_id = low_float(engine)
+    cancelled = {"action_id": str(action_id), "cancelled_by": "ops-admin-1", "reason": "topped up at the bank"}
+    assert engine.send("ops-tooling", body("CancelAction", cancelled))["outcome"] == "applied"
+    unremedied(engine, action_id, "cancelled")
+    assert sandbox.effects() == []
+
+
+def test_an_alert_whose_action_expired_is_open(engine: Installation, sandbox: Sandbox) -> None:
+    quorum = {"type": "role", "value": {"role": "finance_ops", "min_votes": 2}}
+    rules = {"required_quorum": quorum, "timeout_seconds": 1}
+    soon = Policy.model_validate(
+        {"name": "Float Adjustment", "criteria": {"action_type": "ADJUST_FLOAT"}, "policy": rules}
+    ).model_dump(mode="json")
+    change = {"kind": "policy", "name": "Float Adjustment", "replaces": 1, "definition": soon, "reason": "sooner"}
+    agreed(engine, "definitions", "CHANGE_DEFINITION", change)
+    action_id = low_float(engine)
+    wait_for(lambda: engine.scalar("select expires_at <= clock_timestamp() from actions where id = %s", action_id))
+    ring(engine.broker, "escalate_expired_actions")
+    unremedied(engine, action_id, "expired")
+    assert sandbox.effects() == []
+
+
+def test_an_alert_whose_action_failed_is_open_until_it_was_tried_again_and_executed(
+    engine: Installation, sandbox: Sandbox
+) -> None:
+    action_id = low_float(engine)
+    sandbox.fail_next(404)
+    by_two(engine, action_id, "approve")
+    unremedied(engine, action_id, "failed")
+    assert sandbox.effects() == []
+    eventually(lambda: decisions(engine, "a-7")[-1], "error")
+    agreed(engine, "ops-tooling", "RETRY", {"action_id": str(action_id), "reason": "the agent exists now"})
+    ring(engine.broker, "sweep")  # as the scheduler does
+    assert alert_in(engine, "a-7", "auto_remediated")["remedied_by_action_id"] == action_id
+    assert len(sandbox.effects()) == 1
+
+
+def test_an_alert_whose_action_was_rejected_is_remediated_by_what_a_person_had_executed(
+    engine: Installation, sandbox: Sandbox
+) -> None:
+    by_two(engine, low_float(engine), "reject")
+    by_hand = create_ops_action(
+        engine,
+        "ops-tooling",
+        origin="ops_ui",
+        action_type="ADJUST_FLOAT",
+        params={"agent_id": "agent-123", "adjustment": "top_up", "amount": 500_000, "alert_id": "a-7"},
+        auto_execute=True,
+        created_by="ops-admin-1",
+    )["action_id"]
+    unremedied(engine, by_hand, "requested")
+    by_two(engine, by_hand, "approve")
+    assert alert_in(engine, "a-7", "auto_remediated")["remedied_by_action_id"] == by_hand
+    assert [effect["params"]["amount"] for effect in sandbox.effects()] == [500_000]
 
 
 def test_an_alert_that_sira_is_not_sure_about_is_skipped_and_says_so(engine: Installation) -> None:

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from db import history, invariants
 from db.connect import Connection
 from db.keys import load_key_ring
-from domain import creation, trail
+from domain import content, creation, trail
 from domain.lifecycle import Status
 from domain.trail import Event, EventName
 from tests import busy
@@ -103,7 +103,7 @@ def recreate(conn: Connection, action_id: UUID) -> None:
     """Make hash and trail of an action say what its row says by now."""
     seen = history.get(conn, action_id)
     assert seen is not None
-    content_hash = creation.content_hash_of(seen.action)
+    content_hash = content.content_hash_of(seen.action)
     conn.execute("update actions set content_hash = %s where id = %s", [content_hash, action_id])
     action = replace(seen.action, content_hash=content_hash)
     edit(conn, action_id, EventName.CREATED, **creation._created(action))
@@ -210,6 +210,9 @@ BREAKS: dict[str, str | Callable[[Connection], None]] = {
     "13_trail_has_no_gap": "update actions set event_seq = event_seq + 1",
     "13_trails_are_whole": "update events set actor = 'mallory' where event = 'approved'",
     "15_workers_only_add": "grant delete on events to ops_worker",
+    "19_answers_are_actions": "update proposals set tenant_id = 'another' where action_id is not null",
+    "19_decisions_tell_of_answers": "update proposals set decisions = '[]' where action_id is not null",
+    "20_alerts_cool_down": "update proposals set type = 'float_low' where type = 'fraud_score_high'",
 }
 
 
@@ -268,6 +271,26 @@ def test_a_vote_for_one_who_could_not_be_acted_for_or_did_not_hold_the_role_is_s
 ) -> None:
     assert owner.execute(change.encode()).rowcount != 0
     assert broken(owner) == {"07_votes_had_grants"}
+
+
+def test_a_proposal_that_is_answered_by_nothing_and_an_alert_that_waits_for_nothing_are_seen(owner: Connection) -> None:
+    owner.execute("update proposals set action_id = gen_random_uuid() where id = 'low'")
+    assert broken(owner) == {"19_answers_are_actions", "19_decisions_tell_of_answers"}
+    owner.execute("update proposals set action_id = null, answered_at = null, decisions = '[]' where id = 'low'")
+    assert broken(owner) == {"19_decisions_tell_of_answers"}
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(599, {"20_alerts_cool_down"}), (600, set())])
+def test_an_alert_that_led_to_an_action_within_the_cooldown_is_seen_and_later_ones_are_fine(
+    owner: Connection, seconds: int, found: set[str]
+) -> None:
+    owner.execute("update proposals set type = 'float_low' where id = 'fraud'")
+    later = """
+        update proposals set answered_at = before.answered_at + make_interval(secs => %s)
+          from (select answered_at from proposals where id = 'low') before where id = 'fraud'
+    """
+    owner.execute(later, [seconds])
+    assert broken(owner) == found
 
 
 def test_a_row_that_nobody_can_read_is_told_and_stops_nothing(owner: Connection) -> None:

@@ -13,7 +13,7 @@ from db import connect, read
 from db.load import Loader
 from db.save import save
 from domain import trail
-from domain.creation import content_hash_of
+from domain.content import content_hash_of
 from domain.engine import Due, Input, step
 from domain.exact_json import MAX_INTEGER, canonical
 from domain.executing import AttemptFinished, AttemptStarted

@@ -18,7 +18,7 @@ def broken_by_a_step(world: World, given: Input, receipt: Receipt) -> Iterator[s
     match given:
         case Message(body=CastVote() as body) if receipt.code is Code.SUPERSEDED:
             counted = world.votes[body.action_id][body.voter_id]
-            if (counted.cast_at, counted.jti) < (body.cast_at or given.issued_at, given.jti):
+            if counted.order < (body.cast_at or given.issued_at, given.jti, given.issuer):
                 yield f"{given.jti} was cast after {counted.jti}, which counts"
         case AttemptStarted(action_id=action_id) if receipt.outcome is Outcome.APPLIED:
             action = world.actions[action_id]
@@ -39,10 +39,10 @@ def broken_by_a_trail(action: Action, events: Sequence[Event]) -> Iterator[str]:
     before = names[: agreed[-1]].count(EventName.EXECUTING) if agreed else 0
     if action.attempts_before != before:
         yield f"{before} attempts were made before it was begun again, and it says {action.attempts_before}"
-    last: dict[str, tuple[str, str]] = {}
+    last: dict[str, tuple[str, ...]] = {}
     for event in events:
         if event.event is EventName.VOTED:
-            cast = (event.data["cast_at"], event.data["jti"])
-            if cast <= last.get(event.actor, ("", "")):
+            cast = (event.data["cast_at"], event.data["jti"], event.data["issuer"])
+            if cast <= last.get(event.actor, ("", "", "")):
                 yield f"vote {event.seq} of {event.actor} was cast before one that was counted"
             last[event.actor] = cast

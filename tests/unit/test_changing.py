@@ -216,6 +216,26 @@ def test_a_policy_for_everything_does_not_let_one_alone_change_the_rules(rules: 
     assert engine.votes_for(engine.created()) == "Everything 1"
 
 
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        {"params.reason": {"$gt": 5}},
+        {"params.replaces": {"$ne": "none"}},
+        {"params.definition": {"$gt": 5}},
+        {"$or": [{"origin": "alert"}, {"params.kind": 1}]},
+    ],
+    ids=["text", "number", "null", "within"],
+)
+def test_a_policy_that_would_have_its_own_removal_refused_is_not_asked_for(criteria: dict[str, Any]) -> None:
+    engine = Company()
+    shut = policy(name="Q", criteria=criteria, priority=900)
+    assert engine.ask("Q", replaces=0, definition=shut) == "invalid_params"
+    assert "the removal of this policy too" in engine.told.sentence
+    named = {"action_type": "TOP_UP"} | criteria
+    assert engine.ask("Q", replaces=0, definition=shut | {"criteria": named}) == "applied"
+    assert engine.ask("Q", replaces=0, definition=shut | {"enabled": False}) == "applied"
+
+
 def test_only_a_key_that_names_it_asks_for_a_change() -> None:
     engine = Company()
     assert engine.ask(replaces=1, definition=None, scope=WHOLE) == "out_of_scope"

@@ -156,6 +156,9 @@ def test_the_same_key_and_body_again_is_a_duplicate_and_another_body_a_conflict(
     assert answer(reordered) == "duplicate"
     assert answer(engine.create({"params": BODY["params"] | {"amount": 6}})) == "idempotency_conflict"
     assert answer(engine.create({"auto_execute": True})) == "idempotency_conflict"
+    assert (
+        answer(engine.create({"auto_execute": None})) == "idempotency_conflict"
+    )  # another value, though it means the same
     assert len(engine.world.actions) == 1
     assert engine.events(first.action_id) == ["created"]
 

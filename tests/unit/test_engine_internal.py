@@ -62,15 +62,28 @@ class Company(InMemory):
         self.told = self.create(wanted)
         return answer(self.told)
 
-    def do(self, kind: str, subject: UUID, **params: Any) -> UUID:
-        """Have it agreed and executed; the id of the action that did it."""
+    def agreed(self, kind: str, subject: UUID, **params: Any) -> UUID:
+        """Have it agreed, and its execution asked for; the id of the action that is to do it."""
         assert self.ask(kind, subject, params=params) == "applied"
         action = self.told.action_id
         assert action is not None
         for person in ("admin", "admin-2"):
             assert answer(self.vote(action, person)) == "applied"
         assert answer(self.ask_to_execute(action, "admin-3")) == "applied"
+        return action
+
+    def do(self, kind: str, subject: UUID, **params: Any) -> UUID:
+        """Have it agreed and executed; the id of the action that did it."""
+        action = self.agreed(kind, subject, **params)
         assert self.try_at(action) == "applied"
+        return action
+
+    def cut_off(self, kind: str, subject: UUID) -> UUID:
+        """Have it agreed and begun, by a worker that says no more; the id of the action that was to do it."""
+        action = self.agreed(kind, subject)
+        assert self.start(action, 90) == "applied"
+        self.wait(60)
+        self.sweep(action)
         return action
 
 
@@ -359,21 +372,23 @@ def test_nobody_defines_an_action_type_of_the_engines_own() -> None:
 def test_a_step_that_was_cut_off_is_done_once_it_is_tried_again() -> None:
     engine = Company()
     action = engine.ended(*FAILED)
-    assert engine.ask("RETRY", action) == "applied"
-    retry = engine.told.action_id
-    assert retry is not None
-    for person in ("admin", "admin-2"):
-        engine.vote(retry, person)
-    engine.ask_to_execute(retry, "admin-3")
-    engine.start(retry, 90)
-    engine.wait(60)
-    engine.sweep(retry)
+    retry = engine.cut_off("RETRY", action)
     engine.wait(60)
     assert answer(step(engine.world, Perform(retry, 90))) == "stale_token"
     assert engine.status(action) == "failed"
     engine._token = 91
     assert engine.try_at(retry) == "applied"
     assert (engine.status(retry), engine.status(action)) == ("executed", "approved")
+
+
+def test_a_step_that_was_cut_off_and_not_tried_again_in_time_has_failed_for_certain() -> None:
+    engine = Company()
+    action = engine.ended(*FAILED)
+    retry = engine.cut_off("RETRY", action)
+    assert engine.status(retry) == "approved"
+    engine.wait(3 * HOUR)
+    engine.sweep(retry)
+    assert (engine.status(retry), engine.status(action)) == ("failed", "failed")
 
 
 def test_the_engine_carries_out_nothing_but_its_own_types() -> None:

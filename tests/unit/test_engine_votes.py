@@ -18,7 +18,7 @@ LONG_AGO = "0001-01-01T00:00:00+01:00"
 
 
 def vote_message(engine: InMemory, person: str, vote: str = "approve", **more: Any) -> Message:
-    envelope = {name: more.pop(name) for name in ("jti", "scope", "issued_at", "expires_at") if name in more}
+    envelope = {name: more.pop(name) for name in ("jti", "issuer", "scope", "issued_at", "expires_at") if name in more}
     body = body_of("CastVote", {"action_id": ID, "voter_id": person, "vote": vote} | more)
     return engine.message(body, **envelope)
 
@@ -105,12 +105,22 @@ def test_the_latest_cast_vote_counts_in_whatever_order_votes_arrive(order: tuple
     assert engine.action(ID).votes_reject == 1
 
 
-@pytest.mark.parametrize("order", [("j1", "j2"), ("j2", "j1")])
-def test_of_votes_cast_at_the_same_moment_the_higher_jti_counts(order: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+@pytest.mark.parametrize(
+    "names", [{1: ("j1", "b"), 2: ("j2", "a")}, {1: ("j1", "a"), 2: ("j1", "b")}], ids=["by jti", "by issuer"]
+)
+@pytest.mark.parametrize("before", [True, False], ids=["parked", "counted"])
+def test_of_votes_cast_at_the_same_moment_the_same_one_counts_in_whatever_order_they_come(
+    order: tuple[int, ...], names: dict[int, tuple[str, str]], *, before: bool
+) -> None:
     engine = InMemory()
-    engine.created()
-    for jti in order:
-        step(engine.world, vote_message(engine, "f1", "approve" if jti == "j1" else "reject", jti=jti))
+    if not before:
+        engine.created()
+    for number in order:
+        jti, issuer = names[number]
+        step(engine.world, vote_message(engine, "f1", "approve" if number == 1 else "reject", jti=jti, issuer=issuer))
+    if before:
+        engine.created()
     assert engine.world.votes[ID]["f1"].choice == "reject"
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from domain.definitions import Definitions
 from domain.keys import Scope
 from domain.limits import Limits
 from domain.messages import Receipt
@@ -55,9 +56,32 @@ def test_what_is_refused_takes_nothing(engine: InMemory) -> None:
 def test_everybody_has_a_share_of_their_own_at_each_issuer(engine: InMemory) -> None:
     created = [engine.created({"idempotency_key": f"k{number}"}) for number in range(2)]
     assert engine.create({"idempotency_key": "k3"}).code is Code.RATE_LIMITED
-    assert outcomes([engine.create({"idempotency_key": "k3", "created_by": "another-system"})]) == ["applied"]
+    assert outcomes([engine.create({"idempotency_key": "k3", "created_by": "f1"})]) == ["applied"]
     assert outcomes([engine.create({"idempotency_key": "k3"}, issuer="elsewhere")]) == ["applied"]
     assert outcomes([engine.vote(created[0], "f1"), engine.vote(created[0], "f2")]) == ["applied", "applied"]
+
+
+def test_an_issuers_machines_have_one_share_whatever_it_calls_them(engine: InMemory) -> None:
+    told = [engine.create({"idempotency_key": f"k{number}", "created_by": f"machine-{number}"}) for number in range(3)]
+    assert outcomes(told) == ["applied", "applied", Code.RATE_LIMITED]
+
+
+def test_a_recommendation_that_was_refused_takes_from_the_share_when_it_comes_again(engine: InMemory) -> None:
+    scope = Scope(types=("RecommendAction",), origins=("sira",), action_types=("*",))
+    definitions, engine.world.definitions = engine.world.definitions, Definitions()
+
+    def recommend(rec_id: str) -> Receipt:
+        said = {"id": rec_id, "tenant_type": "agent", "tenant_id": rec_id, "recommendation_type": "TOP_UP"}
+        more = {"params": {"agent_id": rec_id}, "confidence": 0.95, "explanation": {}}
+        return engine.tell(body_of("RecommendAction", said | more), scope=scope)
+
+    assert {recommend(rec_id).code for rec_id in ("r-1", "r-2", "r-3")} == {Code.UNKNOWN_ACTION_TYPE}
+    engine.world.definitions = definitions
+    assert outcomes([recommend(rec_id) for rec_id in ("r-1", "r-2", "r-3")]) == [
+        "applied",
+        "applied",
+        Code.RATE_LIMITED,
+    ]
 
 
 def test_votes_count_also_those_that_wait_for_their_action_and_those_that_replace_others(engine: InMemory) -> None:

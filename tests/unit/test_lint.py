@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,15 @@ def found(*policies: dict[str, Any], world: World | None = None) -> list[tuple[s
     definitions = Definitions(
         policies=tuple(Versioned(1, Policy.model_validate(row)) for row in rows), action_types=(Versioned(1, TYPE),)
     )
-    return [(doubt.policy, doubt.code) for doubt in lint(definitions, world)]
+    return [(doubt.name, doubt.code) for doubt in lint(definitions, world)]
 
 
 def world(**keys: VerificationKey) -> World:
     return World(now=NOW, audience="", directory=directory(), keys=keys)
+
+
+def of(role: str) -> dict[str, Any]:
+    return {"type": "role", "value": {"role": role, "min_votes": 1}}
 
 
 def percentage_of(*people: str) -> dict[str, Any]:
@@ -164,6 +169,8 @@ def test_policies_that_stand_in_each_others_way_are_found(
         ({"required_quorum": {"type": "specific_users", "value": {"users": ["f1", "gone"]}}}, {}, ["cannot_be_filled"]),
         ({"required_quorum": {"type": "percentage", "value": {"percentage": 1, "pool": "finance_ops"}}}, {}, []),
         ({"escalation_role": "nobody", "veto_roles": ["none"]}, {}, ["role_of_nobody", "role_of_nobody"]),
+        ({"required_quorum": {"type": "any_of", "value": {"of": [TWO, of("cffo")]}}}, {}, ["role_of_nobody"]),
+        ({"required_quorum": of("cffo")}, {}, ["cannot_be_filled"]),
         ({}, {"action_type": "TOPUP"}, ["unknown_action_type"]),
         ({"require_personal_key": True}, {}, ["too_few_personal_keys"]),
     ],
@@ -190,10 +197,22 @@ def test_a_grant_that_is_over_fills_nothing() -> None:
     assert found({}, world=World(now=NOW, audience="", directory=Directory.of(gone))) == [("P0", "cannot_be_filled")]
 
 
-def test_what_is_shipped_has_no_errors_and_no_warnings() -> None:
+@pytest.mark.parametrize("peopled", [False, True])
+def test_what_is_shipped_has_no_errors_and_no_warnings(peopled: bool) -> None:
+    """By itself, and among people who hold its roles; with the policy of the demo, and without."""
+    roles = ("finance_ops", "pay_admin", "ops_admin", "cfo")
+    people = {f"{role}-{number}": [role] for role in roles for number in range(3)}
+    there = World(now=NOW, audience="", directory=directory(people)) if peopled else None
     shipped: list[tuple[Kind, Any]] = definition_files.shipped()
-    doubts = lint(definition_changes.drafted(Definitions(), shipped), None)
-    assert [doubt for doubt in doubts if doubt.severity != "note"] == []
+    demo = definition_files.parse(files("workers").joinpath("demo.yaml").read_text(), "demo.yaml")
+    for wanted in (shipped, shipped + demo):
+        doubts = lint(definition_changes.drafted(Definitions(), wanted), there)
+        assert [doubt for doubt in doubts if doubt.severity != "note"] == []
+
+
+def test_in_a_directory_without_anybody_nothing_is_said_about_people() -> None:
+    nobody = World(now=NOW, audience="", directory=Directory())
+    assert found({"criteria": {"action_type": "TOPUP"}}, world=nobody) == [("P0", "unknown_action_type")]
 
 
 def test_every_code_is_documented_with_its_severity() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from domain import quorum, quorum_tree
-from domain.creation import FROZEN
+from domain.content import FROZEN
 from domain.directory import Directory, Grant
 from domain.quorum import Choice, CountedVote, Decision, Requirement, Tally
 from domain.quorum_tree import ANY_ROLE, Need, People, Tree

@@ -243,11 +243,6 @@ def test_a_step_takes_as_many_as_the_smallest_way_to_fill_the_tree() -> None:
     assert decide(either, STEP_ROLES, {"p3": "approve"}, steps=1)[0] == "pending"
 
 
-def test_a_step_is_told_in_words() -> None:
-    steps = [EscalationStep(role="cfo", min_votes=votes, timeout_seconds=60) for votes in (None, 2)]
-    assert [str(step) for step in steps] == ["cfo", "cfo (votes in all: 2)"]
-
-
 def test_a_step_that_was_not_reached_gives_no_seat() -> None:
     assert decide(TWO, STEP_ROLES, {"p3": "approve", "p4": "approve"}, steps=0)[0] == "pending"
     asked = requirement(TWO, Decimal("0.6"))
@@ -262,3 +257,40 @@ def test_where_nobody_need_approve_it_is_approved_at_once() -> None:
     assert (decision.verdict, decision.reason) == ("approved", "no_approval_required")
     tally = decision.tally
     assert (tally.quorum_satisfied, tally.votes_total, tally.approval_ratio) == (True, 0, Decimal(0))
+
+
+def _role(role: str, least: int = 1) -> dict[str, Any]:
+    return {"type": "role", "value": {"role": role, "min_votes": least}}
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (_role("ops", 2), "2 of ops"),
+        ({"type": "percentage", "value": {"percentage": 0.6, "pool": "ops"}}, "0.6 of all ops"),
+        ({"type": "percentage", "value": {"percentage": 0.6, "pool": ["ana", "bob", "eve"]}}, "2 of ana, bob or eve"),
+        ({"type": "specific_users", "value": {"users": ["ceo"]}}, "ceo"),
+        ({"type": "specific_users", "value": {"users": ["ceo", "cfo", "cto"]}}, "ceo, cfo and cto"),
+        ({"type": "all_of", "value": {"of": [_role("a"), _role("b")]}}, "all of (1 of a; 1 of b)"),
+        ({"type": "any_of", "value": {"of": [_role("a"), _role("b")]}}, "one of (1 of a; 1 of b)"),
+        (
+            {"type": "k_of", "value": {"k": 2, "of": [_role("a"), _role("b"), _role("c")]}},
+            "2 of (1 of a; 1 of b; 1 of c)",
+        ),
+        ({"type": "any_of", "value": {"of": [_role("a", 3)]}}, "3 of a"),
+        ({"type": "none"}, "nobody"),
+    ],
+)
+def test_a_quorum_is_told_as_people_say_it(document: dict[str, Any], words: str) -> None:
+    assert quorum_tree.in_words(quorum_tree.parse(document)) == words
+
+
+def test_people_who_are_missing_are_named_as_people_say_it() -> None:
+    tree = quorum_tree.parse({"type": "specific_users", "value": {"users": ["p0", "p1", "p2"]}})
+    requirement = Requirement(tree=tree, required_ratio=Decimal(1))
+    assert quorum.decide(requirement, [], directory({}), NOW).missing == ("3 more of p0, p1 or p2",)
+
+
+def test_an_escalation_step_is_told_with_the_votes_it_takes_in_all() -> None:
+    steps = [EscalationStep(role="cfo", min_votes=votes, timeout_seconds=60) for votes in (None, 2)]
+    assert [str(step) for step in steps] == ["cfo", "cfo (votes in all: 2)"]

@@ -34,8 +34,8 @@ def test_every_receipt_names_its_action_whatever_the_answer() -> None:
 
 def test_a_record_keeps_all_that_the_message_came_with_and_whose_share_it_took() -> None:
     engine = InMemory()
-    for changes, actor in (({}, "f3"), ({"action_type": "NONE"}, None)):
-        message = engine.message(body_of("CreateAction", BODY | {"created_by": "f3"} | changes))
+    for changes, actor in (({}, "tooling"), ({"action_type": "NONE"}, None)):
+        message = engine.message(body_of("CreateAction", BODY | changes))
         receipt = step(engine.world, message)
         assert engine.world.records[message.content_sha256] == Record(
             content_sha256=message.content_sha256,

@@ -47,7 +47,8 @@ class Sira(InMemory):
             "target_tenant_id": "agent-1",
             "created_by": person,
         }
-        return self.tell(body_of("CreateAction", body | changes))
+        envelope = {"issuer": changes.pop("issuer")} if "issuer" in changes else {}
+        return self.tell(body_of("CreateAction", body | changes), **envelope)
 
     def proposal(self, rec_id: str = "r-1") -> Proposal:
         return self.world.proposals["recommendation", rec_id]
@@ -98,17 +99,6 @@ def test_votes_that_came_before_the_action_count(sira: Sira) -> None:
     assert sira.vote(told.action_id, "f1").outcome == "parked"
     assert step(sira.world, told).action_id == told.action_id
     assert sira.action(told.action_id).votes_approve == 1
-
-
-def test_one_that_is_refused_is_not_tried_for_ever(sira: Sira) -> None:
-    wrong: dict[str, Any] = {"confidence": 0.95, "params": {"agent_id": "agent-2"}}
-    assert {answer(sira.recommend(**wrong)) for _ in range(MOST_DECISIONS)} == {"target_mismatch"}
-    assert answer(sira.recommend(**wrong)) == "proposal_closed"
-
-
-def test_one_for_a_tenant_of_another_kind_than_its_action_type_concerns_is_refused(sira: Sira) -> None:
-    assert answer(sira.recommend(confidence=0.95, tenant_type="merchant")) == "target_mismatch"
-    assert sira.world.actions == {}
 
 
 def test_a_less_sure_one_waits_for_thirty_days(sira: Sira) -> None:
@@ -250,6 +240,42 @@ def test_a_refused_creation_keeps_its_decision_and_can_come_again(sira: Sira) ->
     assert kept["details"] == {"code": "target_mismatch", "error": sira.recommend(**wrong).sentence}
     assert (sira.world.actions, sira.world.changes.events) == ({}, [])
     assert answer(sira.recommend(**wrong)) == "target_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({}, "applied"),
+        ({"params": ENRICHED | {"amount": 6}}, "idempotency_conflict"),
+        ({"auto_execute": False}, "idempotency_conflict"),
+    ],
+)
+def test_the_documents_action_that_sira_asked_for_itself_answers_it_and_no_other_does(
+    sira: Sira, other: dict[str, Any], expected: str
+) -> None:
+    asked: dict[str, Any] = {
+        "idempotency_key": "sira-rec-r-1",
+        "origin": "sira",
+        "auto_execute": True,
+        "issuer": "sira",
+    }
+    action_id = made(sira.apply("sira-system", **asked | other))
+    sira.world.recommendation_threshold = type(RECOMMENDATION_THRESHOLD)("0.8")
+    told = sira.recommend()
+    assert (answer(told), told.action_id) == (expected, action_id)
+    assert sira.proposal().action_id == (action_id if expected == "applied" else None)
+    assert len(sira.world.actions) == 1
+
+
+def test_one_that_is_refused_is_not_tried_for_ever(sira: Sira) -> None:
+    wrong: dict[str, Any] = {"confidence": 0.95, "params": {"agent_id": "agent-2"}}
+    assert {answer(sira.recommend(**wrong)) for _ in range(MOST_DECISIONS)} == {"target_mismatch"}
+    assert answer(sira.recommend(**wrong)) == "proposal_closed"
+
+
+def test_one_for_a_tenant_of_another_kind_than_its_action_type_concerns_is_refused(sira: Sira) -> None:
+    assert answer(sira.recommend(confidence=0.95, tenant_type="merchant")) == "target_mismatch"
+    assert sira.world.actions == {}
 
 
 @pytest.mark.parametrize("scope", [{"types": ()}, {"origins": ("alert",)}, {"action_types": ("OTHER",)}])

@@ -11,6 +11,7 @@ from domain.definition import Kind
 from domain.definitions import MODELS
 from domain.engine import step
 from domain.keys import Scope
+from domain.limits import Limits
 from domain.messages import Receipt
 from domain.proposal import MOST_DECISIONS, Proposal, Recommendation
 from domain.remediation import RemediationRule
@@ -334,10 +335,53 @@ def test_remedying_by_hand_takes_an_ops_admin(alerts: Alerts, person: str, expec
     assert answer(alerts.create({"origin": "ops_ui", "created_by": person, "idempotency_key": "other"})) == "applied"
 
 
+@pytest.mark.parametrize(
+    ("origin", "person", "expected"),
+    [
+        ("alert", "alert-system", "applied"),
+        ("sira", "sira-system", "applied"),
+        ("module", "a-module", "creator_not_allowed"),
+        ("system", "a-system", "creator_not_allowed"),
+        ("module", "admin", "creator_not_allowed"),
+        ("alert", "pay", "creator_not_allowed"),
+        ("sira", "admin", "applied"),
+    ],
+)
+def test_whoever_could_create_something_cannot_have_an_alert_left_alone_by_it(
+    alerts: Alerts, origin: str, person: str, expected: str
+) -> None:
+    params = {"agent_id": "agent-1", "alert_id": "a-1"}
+    assert answer(alerts.create({"origin": origin, "created_by": person, "params": params})) == expected
+    told = alerts.alert()
+    assert (told.action_id == alerts.proposal().action_id) is (expected != "applied")
+
+
+def test_an_alert_that_is_named_by_a_number_is_answered_too(alerts: Alerts) -> None:
+    by_hand = alerts.created({"params": {"agent_id": "agent-1", "alert_id": 7}})
+    assert alerts.alert("7").action_id == by_hand
+    assert alerts.decisions("7") == ["skip already_answered"]
+
+
 def test_one_alert_is_not_decided_about_for_ever() -> None:
     alerts = Alerts(enabled=False)
     assert {answer(alerts.alert()) for _ in range(MOST_DECISIONS)} == {"applied"}
     assert answer(alerts.alert()) == "proposal_closed"
+
+
+@pytest.mark.parametrize("said", [SURE, None])
+def test_alerts_that_ask_for_something_have_an_hours_share_whatever_their_rules_cooldown(
+    said: dict[str, Any] | None,
+) -> None:
+    """An action, or SIRA's time; about what is skipped nobody need wait."""
+    alerts = Alerts(cooldown_seconds=0)
+    alerts.world.limits = Limits(creates_per_hour=2)
+    alerts.define("remediation_rule", RULE | {"name": "dlq_growth", "enabled": False})
+    skipped = [alerts.alert(f"s-{number}", said, alert_type="dlq_growth") for number in range(3)]
+    told = [alerts.alert(f"a-{number}", said) for number in range(3)]
+    assert [answer(each) for each in (*skipped, *told)] == ["applied"] * 5 + ["rate_limited"]
+    assert "a-2" not in [proposal.id for proposal in alerts.world.proposals.values()]
+    assert answer(alerts.alert("a-0", said)) == "duplicate"
+    assert answer(alerts.alert("s-4", said, alert_type="dlq_growth")) == "applied"
 
 
 def test_votes_that_came_before_the_action_count(alerts: Alerts) -> None:
@@ -362,6 +406,7 @@ def test_votes_that_came_before_the_action_count(alerts: Alerts) -> None:
         {"auto_threshold": None},
         {"approver_role": "*"},
         {"auto_action": {"action_type": "CHANGE_DEFINITION"}},
+        {"auto_action": {"action_type": "manual_review"}},
         {"auto_action": {"action_type": "TOP_UP", "params": {"amount": 2**60}}},
         {"auto_treshold": 0.5},
     ],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import permutations, product
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -118,3 +119,14 @@ def test_a_long_chain_of_people_who_act_for_one_another_is_moved_along() -> None
     voices = {f"v{n}": {f"p{n}": frozenset("a"), f"p{n + 1}": frozenset("a")} for n in range(2000)}
     voices["last"] = {"p0": frozenset("a")}
     assert unfilled({A: 2001}, voices) == {}
+
+
+def _backwards(mapping: dict[str, Any]) -> dict[str, Any]:
+    return dict(reversed(mapping.items()))
+
+
+@settings(deadline=None)
+@given(voices=VOICES, seats=SEATS)
+def test_the_same_seats_stay_empty_in_whatever_order_voices_come(voices: dict[str, Any], seats: Seats) -> None:
+    backwards = _backwards({voter: _backwards(voice) for voter, voice in voices.items()})
+    assert unfilled(seats, backwards) == unfilled(seats, voices)

@@ -93,3 +93,14 @@ def test_a_quorum_that_could_be_filled_in_too_many_ways_is_refused() -> None:
     assert quorum_tree.parse(pair) is not None
     with pytest.raises(ValueError, match="784 ways"):
         quorum_tree.parse({"type": "all_of", "value": {"of": [pair, pair]}})
+
+
+def test_both_quorums_together_can_be_filled_in_64_ways_and_no_more() -> None:
+    eight = {"type": "any_of", "value": {"of": [TWO_OPS] * 8}}
+    engine = InMemory({"required_quorum": eight})
+    assert engine.create({"required_quorum": eight}).outcome == "applied"
+    nine = {"type": "any_of", "value": {"of": [TWO_OPS] * 7 + [{"type": "any_of", "value": {"of": [TWO_OPS] * 2}}]}}
+    refused = engine.create({"required_quorum": nine, "idempotency_key": "other"})
+    assert refused.code == Code.TOO_MANY_WAYS
+    assert "There are 72, and at most 64" in refused.sentence
+    assert len(engine.world.actions) == 1

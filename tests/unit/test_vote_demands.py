@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain import creation
+from domain.content import content_hash_of
 from domain.engine import step
 from domain.messages import Message, action_id
 from domain.policy import Rules
@@ -77,7 +77,7 @@ def test_no_two_actions_have_one_content() -> None:
     engine = InMemory()
     twins = [engine.action(engine.created({"idempotency_key": None})) for _ in range(2)]
     assert twins[0].content_hash != twins[1].content_hash
-    assert [creation.content_hash_of(action) for action in twins] == [action.content_hash for action in twins]
+    assert [content_hash_of(action) for action in twins] == [action.content_hash for action in twins]
 
 
 def test_a_tool_cannot_take_back_what_a_person_signed() -> None:

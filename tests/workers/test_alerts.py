@@ -15,7 +15,7 @@ from domain.proposal import Recommendation, RemediateAlert
 from domain.remedying import Recommended
 from tests.db.test_load_save import Counted
 from tests.workers.test_races import at_once, race, two_workers
-from tests.world import Installation, wait_for
+from tests.world import Installation, one_at_a_time, top_up, wait_for
 from workers import definition_files
 from workers.actors import Actors
 from workers.producer import Ticket
@@ -274,6 +274,24 @@ def test_a_refused_creation_keeps_its_decision_and_nothing_else(fair: Installati
     assert (fair.scalar("select count(*) from actions"), fair.scalar("select count(*) from events")) == (0, 0)
     (again,) = fair.tell("alerts", remediate("a-1"))
     assert again.action_id is not None
+
+
+def test_decisions_of_one_moment_are_read_in_their_order(fair: Installation) -> None:
+    for _ in range(6):
+        fair.tell("alerts", remediate("a-1", SURE | {"confidence": 0.5}))
+    fair.tell("ops-tooling", manual("a-1"))
+    for _ in range(10):
+        fair.tell("alerts", remediate("a-1"))
+    assert decisions(fair.owner, "a-1") == ["suggest", "skip"] * 6 + ["create_ops_action"] + ["skip"] * 10
+
+
+def test_what_is_open_for_the_same_is_told_with_the_alert(fair: Installation) -> None:
+    definition_files.apply(fair.owner, one_at_a_time(), by="tests")
+    (first,) = fair.tell("sira", top_up("somebody-else", alert="another"))
+    (receipt,) = fair.tell("alerts", remediate("a-1"))
+    assert (receipt.code, receipt.action_id) == ("already_open", first.action_id)
+    details = read.get_alert_decisions(fair.owner, "a-1")[-1]["details"]
+    assert (details["code"], details["ops_action_id"]) == ("already_open", str(first.action_id))
 
 
 def test_another_issuers_id_is_refused_and_the_alert_stays(fair: Installation) -> None:

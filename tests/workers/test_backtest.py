@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.workers.test_alerts import remediate
 from tests.workers.test_answers import Desk
 from tests.world import Installation, top_up
-from workers import backtest
+from workers import backtest, definition_files
 
 DRAFT = """
 policies:
@@ -79,3 +80,22 @@ def test_what_the_engine_carries_out_itself_is_held_against_the_draft_too(
     assert installation.perform(changed) == "executed"
     (item,) = desk.told("policies", "backtest", draft)["actions"]
     assert (item["action_type"], item["was"]["came_to"], item["changed"]) == ("CHANGE_DEFINITION", "approved", False)
+
+
+def test_the_approvers_whom_a_remediation_rule_adds_are_needed_by_the_draft_too(
+    installation: Installation, desk: Desk, tmp_path: Path
+) -> None:
+    rule = (
+        "{name: float_low, auto_action: {action_type: ADJUST_FLOAT}, require_multi_sig: true, required_approvals: %d}"
+    )
+    (parsed,) = definition_files.parse(f"remediation_rules: [{rule % 2}]", "rule")
+    definition_files.apply(installation.owner, [parsed], by="tests")
+    installation.tell("alerts", remediate("a-1"))
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(DRAFT)
+    (item,) = desk.told("policies", "backtest", draft)["actions"]
+    assert "2 of ops_admin" in item["was"]["needed"]
+    assert "3 of finance_ops; 2 of ops_admin" in item["draft"]["needed"]
+    draft.write_text(f"remediation_rules: [{rule % 1}]")
+    (item,) = desk.told("policies", "backtest", draft)["actions"]
+    assert item["draft"]["needed"] == item["was"]["needed"].replace("2 of ops_admin", "1 of ops_admin")

@@ -151,7 +151,7 @@ def test_the_command_line_breaks_glass_and_tells_of_it(
 ) -> None:
     action_id, key = created(company), tmp_path / "key.json"
     KEYS["ops-tooling"].write(key)
-    assert "may alone    cfo, once in 86400 s, good for 600 s" in run("actions", "show", str(action_id), **urls).stdout
+    assert "may alone    cfo, once in 1 d, good for 10 min" in run("actions", "show", str(action_id), **urls).stdout
     voting = ["vote", str(action_id), "--as", "cfo-1", "--break-glass", REASON, "--key", str(key)]
     wrong = run(*voting, "reject", **urls)
     assert (wrong.returncode, "break_glass" in wrong.stderr) == (2, True)

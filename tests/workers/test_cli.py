@@ -64,7 +64,14 @@ def run(*arguments: str, typed: str = "", **env: str) -> subprocess.CompletedPro
         (["keys", "create", "person:x", "/tmp/x", "--type", "CastVote"], NOWHERE, 2, "keys enrol"),  # noqa: S108 - as above
         (["keys", "register", "x", "/nonexistent", "--type", "CastVote"], NOWHERE, 2, "cannot be read"),
         (["keys", "enrol", "x", "/etc/hostname"], NOWHERE, 2, "not the public half"),
-        (["actions", "list"], {"OPS_APPROVAL_SERVICES": "{"}, 2, "OPS_APPROVAL_SERVICES"),
+        (["actions", "list"], {"OPS_APPROVAL_SERVICES": "{"}, 2, "OPS_APPROVAL_SERVICES is not JSON"),
+        (
+            ["actions", "list"],
+            {"OPS_APPROVAL_LIMITS": '{"votes": 5}'},
+            2,
+            "OPS_APPROVAL_LIMITS votes: there is no such",
+        ),
+        (["events", "tail"], NOWHERE | {"REDIS_URL": "foo"}, 2, "REDIS_URL: that is no address; write redis://"),
     ],
 )
 def test_wrong_use_is_told_and_never_traced(arguments: list[str], env: dict[str, str], code: int, says: str) -> None:

@@ -97,7 +97,23 @@ def test_an_action_says_what_votes_must_bring_and_which_step_is_open(
     assert "escalates" not in shown()
 
 
-def test_policies_are_listed_with_their_steps_and_what_votes_must_bring(urls: dict[str, str]) -> None:
-    row = next(line for line in run("policies", "list", **urls).stdout.splitlines() if "Strict" in line)
-    assert "cfo for 600 s; then pay_admin (votes in all: 1) for 300 s" in row
-    assert "the content hash (--review) and the voter's own key (--key)" in row
+def test_a_policy_is_shown_with_its_steps_and_what_votes_must_bring(urls: dict[str, str]) -> None:
+    told = run("policies", "show", "Strict", **urls).stdout
+    assert "cfo for 10 min; then pay_admin (votes in all: 1) for 5 min" in told
+    assert "the content hash (--review) and the voter's own key (--key)" in told
+    assert json.loads(run("policies", "show", "Strict", "--json", **urls).stdout)["policy"]["timeout_seconds"] == 3600
+    unknown = run("policies", "show", "Strikt", **urls)
+    assert (unknown.returncode, "no policy Strikt in force" in unknown.stderr) == (1, True)
+
+
+def test_the_list_of_policies_is_no_wider_than_120_columns(installation: Installation, urls: dict[str, str]) -> None:
+    ids = ", ".join(f"merchant-{number}" for number in range(40))
+    wide = POLICY.replace("Strict", "Wide").replace(
+        "criteria: {action_type: ADJUST_FLOAT}",
+        f"criteria: {{action_type: ADJUST_FLOAT, params.agent_id: {{$in: [{ids}]}}}}",
+    )
+    definition_files.apply(installation.owner, definition_files.parse(wide, "wide"), by="tests")
+    lines = run("policies", "list", **urls).stdout.splitlines()
+    assert max(map(len, lines)) == 120
+    row = next(line for line in lines if "Wide" in line)
+    assert "…  2 of finance_ops  1 h" in row

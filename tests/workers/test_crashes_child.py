@@ -1,6 +1,6 @@
-"""The processes that `test_crashes` kills: `python -m tests.workers.test_crashes_child PART WHERE [ACTION]`.
+"""The processes that `test_crashes` kills: `python -m tests.workers.test_crashes_child PART WHERE [ACTION or ALERT]`.
 
-PART is what runs: `ingest`, `relay` over and over, or `execute` for one attempt at an action. WHERE is where it is struck, once; the rest of its
+PART is what runs: `ingest`, `relay` over and over, `execute` for one attempt at an action, or `ask` SIRA about an alert. WHERE is where it is struck, once; the rest of its
 life it does what it does in production. The servers are those of DATABASE_URL and REDIS_URL.
 """
 
@@ -25,7 +25,9 @@ from workers.execution import Executor
 from workers.handlers.http import HttpHandler
 from workers.queue import Doorbell
 from workers.relay import Relay
+from workers.runtime import Runtime
 from workers.settings import Settings
+from workers.sira import Sira
 
 STRUCK: dict[str, tuple[Any, str, bool, signal.Signals]] = {
     "before the forgetting": (Doorbell, "forget", False, signal.SIGKILL),
@@ -38,6 +40,7 @@ STRUCK: dict[str, tuple[Any, str, bool, signal.Signals]] = {
     "asleep between two pages": (Relay, "_add", True, signal.SIGSTOP),
     "before the call": (HttpHandler, "call", False, signal.SIGKILL),
     "after the call": (HttpHandler, "call", True, signal.SIGKILL),
+    "after the answer": (Sira, "recommend", True, signal.SIGKILL),
 }
 """By what is struck: the function, whether after it did its work or before, and with which signal."""
 
@@ -66,6 +69,10 @@ def main() -> None:
         strike(where)
     if part == "ingest":
         ingest.Ingest(settings, make_broker(settings.servers.redis_url)).run()
+        return
+    if part == "ask":
+        with closing(Runtime.open(settings)) as runtime:
+            runtime.sira.decide(runtime.applier, sys.argv[3])
         return
     with closing(pool(settings.servers.database_url, "tests", max_size=2)) as connections:
         connections.open()

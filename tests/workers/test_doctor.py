@@ -216,17 +216,17 @@ def test_without_redis_postgres_is_still_looked_at(own_servers: tuple[Servers, I
 
 
 @pytest.mark.parametrize(
-    ("database_url", "redis_url"),
+    ("database_url", "redis_url", "code", "problems"),
     [
-        ("postgresql://ops:hunter2@127.0.0.1:1/x", "redis://:hunter2@127.0.0.1:1/0"),
-        ("postgres//ops:hunter2@127.0.0.1/x", "rediss//:hunter2@127.0.0.1/0"),
-        ("postgresql://ops:%hunter2@127.0.0.1/x", "redis://:/hunter2@127.0.0.1/0"),
+        ("postgresql://ops:hunter2@127.0.0.1:1/x", "redis://:hunter2@127.0.0.1:1/0", 3, 2),
+        ("postgres//ops:hunter2@127.0.0.1/x", "rediss//:hunter2@127.0.0.1/0", 2, 0),
+        ("postgresql://ops:%hunter2@127.0.0.1/x", "redis://:/hunter2@127.0.0.1/0", 2, 0),
     ],
 )
-def test_no_password_is_printed(database_url: str, redis_url: str) -> None:
+def test_no_password_is_printed(database_url: str, redis_url: str, code: int, problems: int) -> None:
     done = run("doctor", DATABASE_URL=database_url, REDIS_URL=redis_url)
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert done.stdout.count("problem ") == 2
+    assert done.returncode == code, done.stdout + done.stderr
+    assert done.stdout.count("problem ") == problems
     assert "hunter2" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 

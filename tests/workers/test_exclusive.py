@@ -14,6 +14,8 @@ from domain.executing import AttemptFinished, AttemptStarted, Perform
 from domain.lifecycle import HOLDING, Status
 from domain.messages import CancelAction, CreateAction, Receipt
 from domain.outcome import Done, Outcome, Rejected
+from domain.proposal import RecommendAction, Recommendation
+from tests.workers.test_alerts import let_wait, recommended, remediate
 from tests.workers.test_races import at_once, race, two_workers
 from tests.world import Installation, many_at_once, one_at_a_time, top_up, wait_for
 from workers import definition_files
@@ -180,6 +182,37 @@ def test_trying_again_and_a_new_action_at_once_leave_one_open(
     held = "select count(*) from actions where exclusive_key is not null and holds_exclusive_key(status)"
     assert guarded.scalar(held) == 10
     assert guarded.count("dead") == 0
+
+
+ONCE = """
+action_types:
+  - {name: ONCE, service: operations, path: /once, params_schema: {}, exclusive_params: [alert_id, sira_confidence]}
+remediation_rules:
+  - {name: float_low, auto_action: {action_type: ONCE}, cooldown_seconds: 0}
+"""
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_a_key_is_made_of_what_the_engine_adds_to_params_too(installation: Installation, *, asked_before: bool) -> None:
+    """One action at a time for an alert, which an alert and a recommendation want at once."""
+    definition_files.apply(installation.owner, definition_files.parse(ONCE, "here"), by="tests")
+    one, two = two_workers(installation)
+    for number in range(10):
+        alert_id = f"a-{number}"
+        said = Recommendation(confidence=0.95)
+        if asked_before:
+            let_wait(installation, alert_id)
+            remedy = partial(one.apply, [recommended(alert_id, said)])
+        else:
+            token = installation.producer("alerts").sign(remediate(alert_id, said.model_dump(exclude_unset=True))).token
+            remedy = partial(one.apply_tokens, [token])
+        told = {"id": f"r-{number}", "tenant_type": "agent", "tenant_id": "agent-123", "recommendation_type": "ONCE"}
+        more = {"params": {"alert_id": alert_id}, "confidence": 0.95, "explanation": {}}
+        wish = installation.producer("sira").sign(RecommendAction.model_validate(told | more))
+        applied = race(remedy, partial(two.apply_tokens, [wish.token]))
+        assert len({each.receipts[0].action_id for each in applied}) == 1
+    assert installation.scalar("select count(*) from actions") == 10
+    assert installation.count("dead") == 0
 
 
 def test_who_wants_keys_and_votes_on_who_has_them_never_deadlocks(

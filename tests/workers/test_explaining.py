@@ -72,13 +72,13 @@ def test_doubts_about_what_is_in_force_and_about_a_file_are_told(
     installation: Installation, desk: Desk, tmp_path: Path
 ) -> None:
     told = desk.told("policies", "lint", code=1)
-    assert [(doubt["policy"], doubt["code"]) for doubt in told if doubt["severity"] != "note"] == [
+    assert [(doubt["name"], doubt["code"]) for doubt in told if doubt["severity"] != "note"] == [
         ("Merchant Freeze", "cannot_be_filled")  # there is one pay_admin here
     ]
     draft = tmp_path / "draft.yaml"
     draft.write_text(DRAFT.replace("cfo", "chairman"))
     alone = desk.told("policies", "lint", draft, code=1)
-    assert [(doubt["policy"], doubt["code"], doubt["severity"]) for doubt in alone] == [
+    assert [(doubt["name"], doubt["code"], doubt["severity"]) for doubt in alone] == [
         ("Large", "executes_by_itself", "warning")
     ]
     definition_files.apply(installation.owner, definition_files.read(draft), by="tests")

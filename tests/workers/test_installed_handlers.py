@@ -1,8 +1,10 @@
 """An action type whose other side is not called by HTTP brings its code along, as the package in examples/ does."""
 
+import threading
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from pydantic import BaseModel
 
 from domain.action_type import ActionType, Guarantee
 from domain.messages import CreateAction, ExecuteAction
-from domain.outcome import Done, Outcome, Rejected, Unknown
+from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from tests.workers.test_http_handler import TOP_UP
 from tests.world import Installation
 from workers import definition_files
@@ -137,6 +139,91 @@ def test_what_a_handler_says_or_that_it_broke_is_the_outcome(
     assert executor._call(action_type, replace(HOLD, params={"account": "acc-1"})) == Unknown(
         "The handler failed with ConnectionResetError."
     )
+
+
+class Whatever(BaseModel):
+    """Whatever params there are."""
+
+
+class Hanging:
+    """A handler that waits for what may never come, and notes that it was called."""
+
+    called = threading.Event()
+    released = threading.Event()
+    params = Whatever
+
+    def call(self, _call: Call, _params: Whatever) -> Outcome:
+        self.called.set()
+        self.released.wait()
+        return Done()
+
+    ask = call
+
+
+@pytest.fixture
+def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InstalledHandler]:
+    install(tmp_path, monkeypatch, {"hanging": f"{__name__}:Hanging"})
+    Hanging.called.clear()
+    Hanging.released.clear()
+    yield InstalledHandler("hanging")
+    Hanging.released.set()
+
+
+@pytest.mark.parametrize("seconds", [0, -60])
+def test_a_worker_that_wakes_up_too_late_calls_no_more(hanging: InstalledHandler, seconds: float) -> None:
+    """It was stopped after its attempt began; another may be under way, or people have said what became of it."""
+    assert hanging.call(replace(HOLD, timeout_seconds=seconds)) == Retry("no time was left for the call")
+    assert not Hanging.called.is_set()
+
+
+def test_nobody_waits_for_a_handler_that_does_not_return(hanging: InstalledHandler) -> None:
+    for told in (hanging.call, hanging.ask):
+        assert told(replace(HOLD, timeout_seconds=0.05)) == Unknown("The handler did not return within 0 s.")
+    assert Hanging.called.is_set()
+
+
+class Odd:
+    """A handler that says what it is told to say."""
+
+    says: Any = None
+    params = Whatever
+
+    def call(self, _call: Call, _params: Whatever) -> Any:
+        return self.says
+
+
+NOT_KEPT = {"note": "The handler's result was not kept: it is no JSON object that can be, or longer than 64 KiB."}
+
+
+@pytest.mark.parametrize(
+    ("says", "status", "kept"),
+    [
+        (Done({"at": datetime(2025, 11, 12, tzinfo=UTC)}), "executed", NOT_KEPT),
+        (Done({"share": float("nan")}), "executed", NOT_KEPT),
+        (Done({"text": "\x00"}), "executed", NOT_KEPT),
+        (Done({"text": "\ud800"}), "executed", NOT_KEPT),
+        (Done({"balance": 2**60}), "executed", NOT_KEPT),
+        (Done({"log": "x" * 70_000}), "executed", NOT_KEPT),
+        (Done(None), "executed", NOT_KEPT),  # type: ignore[arg-type]
+        (Done({"balance": 5}), "executed", {"balance": 5}),
+        (Rejected("no\x00 \ud800" + "x" * 10_000), "failed", "no " + "x" * 197),
+        (Retry("busy", "soon"), "approved", "busy"),  # type: ignore[arg-type]
+        (Unknown(ValueError("lost")), "outcome_unknown", "lost"),  # type: ignore[arg-type]
+        ({"balance": 5}, "outcome_unknown", "The handler returned dict, which is none of the four outcomes."),
+        (None, "outcome_unknown", "The handler returned NoneType, which is none of the four outcomes."),
+    ],
+)
+def test_whatever_a_handler_returns_is_written_down(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: Any, status: str, kept: Any
+) -> None:
+    install(tmp_path, monkeypatch, {"odd": f"{__name__}:Odd"})
+    monkeypatch.setattr(Odd, "says", says)
+    text = "action_types: [{name: ADJUST_FLOAT, handler: odd, guarantee: neither, params_schema: {}}]"
+    definition_files.apply(installation.owner, definition_files.parse(text, "here"), by="tests")
+    action_id = installation.approved()
+    assert installation.executor("http://nowhere").execute(action_id) == status
+    row = installation.action(action_id)
+    assert (row["result"] or row["error"]) == kept
 
 
 def test_who_cannot_be_asked_leaves_it_unknown(ledger: psycopg.Connection) -> None:

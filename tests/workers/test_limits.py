@@ -4,7 +4,9 @@ import pytest
 
 from db.load import Loader
 from domain.limits import Limits
+from tests.workers.test_alerts import remediate
 from tests.world import Installation, top_up
+from workers import definition_files
 from workers.apply import Applier
 from workers.producer import Ticket
 from workers.settings import Settings
@@ -32,6 +34,19 @@ def test_a_share_ends_within_a_batch_and_over_batches(installation: Installation
     assert told(strict, made[:3], made[3:]) == ["applied"] * 5 + ["rate_limited"] * 3
     assert told(strict, made[:3]) == ["applied"] * 3  # the same messages again have their receipts
     assert told(strict, tickets(installation, range(8))) == ["duplicate"] * 5 + ["rate_limited"] * 3
+
+
+def test_alerts_and_machines_with_many_names_have_one_share_over_batches(
+    installation: Installation, strict: Applier
+) -> None:
+    text = "remediation_rules: [{name: float_low, auto_action: {action_type: ADJUST_FLOAT}, cooldown_seconds: 0}]"
+    definition_files.apply(installation.owner, definition_files.parse(text, "here"), by="tests")
+    asking = [installation.producer("alerts").sign(remediate(f"a-{number}", None)) for number in range(4)]
+    answered = [installation.producer("alerts").sign(remediate(f"b-{number}")) for number in range(4)]
+    assert told(strict, asking, answered[:2], answered[2:]) == ["applied"] * 5 + ["rate_limited"] * 3
+    bodies = [top_up(f"k{number}").model_copy(update={"created_by": f"sira-{number}"}) for number in range(8)]
+    made = [installation.producer("sira").sign(body) for body in bodies]
+    assert told(strict, made[:3], made[3:]) == ["applied"] * 5 + ["rate_limited"] * 3
 
 
 def test_an_hour_later_there_is_a_share_again(installation: Installation, strict: Applier) -> None:

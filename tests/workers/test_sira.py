@@ -1,6 +1,7 @@
 """Asking SIRA, whatever it does: an answer that can be used, or the fallback with its reason, in time."""
 
 import json
+import signal
 import socket
 import threading
 import time
@@ -13,10 +14,12 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from db import read
-from tests.workers.test_alerts import remediate
+from tests.workers.test_alerts import CREATED, decisions, make_due, remediate
+from tests.workers.test_crashes import Start, start  # noqa: F401 - a fixture
 from tests.world import Installation, wait_for
 from workers import sira
 from workers.sandbox import Sandbox
+from workers.scheduler import Scheduler
 from workers.settings import Settings
 from workers.sira import FALLBACK, Sira
 
@@ -170,6 +173,36 @@ def test_no_transaction_is_open_while_sira_is_asked(installation: Installation) 
         applied = Sira(url).decide(installation.applier, "a-1")
     assert open_ones == [0]
     assert applied.receipts[0].action_id is not None
+
+
+@pytest.mark.parametrize("where", ["after the answer", "before the commit"])
+def test_one_who_is_killed_before_siras_answer_is_written_down_leaves_the_alert_to_the_sweep(
+    installation: Installation,
+    sandbox: Sandbox,
+    start: Start,  # noqa: F811 - the fixture
+    where: str,
+) -> None:
+    asked: list[str] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        said = SURE | {"params": {"adjustment": "top_up", "amount": len(asked)}}
+        saying(json.dumps(said).encode())(handler)
+
+    with serving(answer) as url:
+        installation.tell("alerts", remediate("a-1", None))
+        assert start("ask", where, "a-1", SIRA_URL=url).process.wait(10) == -signal.SIGKILL
+        assert len(asked) == 1
+        assert decisions(installation.owner, "a-1") == []
+        make_due(installation)
+        with installation.at_work(sandbox.url, sira=Sira(url)) as engine:
+            Scheduler(engine.settings, engine.broker).tick(engine.owner)
+            wait_for(lambda: decisions(engine.owner, "a-1"))
+    assert len(asked) == 2
+    assert decisions(installation.owner, "a-1") == CREATED
+    (made,) = installation.owner.execute("select params ->> 'amount' as amount from actions").fetchall()
+    assert made["amount"] == "2", "what the dead one heard was never written down"
+    assert installation.broken() == []
 
 
 @pytest.mark.parametrize(

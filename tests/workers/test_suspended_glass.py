@@ -65,3 +65,13 @@ def test_what_was_cancelled_is_still_ratified_or_not(company: Installation, said
     assert company.trail(action_id)[-1] == ("ratified" if said == "approve" else "ratification_refused")
     assert company.action(action_id)["status"] == "cancelled"
     assert_nothing_is_broken(company)
+
+
+def test_a_policy_whose_glass_nobody_may_break_any_more_is_doubted(company: Installation) -> None:
+    desk = Desk(company)
+    codes = [doubt["code"] for doubt in desk.told("policies", "lint", code=1)]
+    assert "break_glass_by_nobody" not in codes
+    company.apply([breaking(company, action_id := created(company))])
+    for person in ("ops-admin-1", "ops-admin-2"):
+        company.vote(ratification(company, action_id), person, "reject")
+    assert "break_glass_by_nobody" in [doubt["code"] for doubt in desk.told("policies", "lint", code=1)]

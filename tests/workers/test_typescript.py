@@ -13,7 +13,9 @@ from uuid import UUID
 import pytest
 
 from db import read
-from domain.messages import CastVote, CreateAction, ExecuteAction, SyncDirectory, action_id, content_sha256
+from domain.body import Body
+from domain.messages import BODIES, Person, PersonGrant, SyncDirectory, action_id, content_sha256
+from domain.proposal import Alert, Recommendation
 from tests.world import KEYS, Installation, wait_for
 from workers.sandbox import Sandbox
 
@@ -56,6 +58,7 @@ export async function calls(producer: Producer): Promise<void> {
     auto_execute: true, // Auto-execute if approved (low risk)
     created_by: 'sira-system'
   });
+  await producer.remediateAlert({ alert, recommendation: siraRec });
   const { actionId } = await producer.createOpsAction({
     origin: 'ops_ui',
     action_type: 'ADJUST_MERCHANT_FEE',
@@ -184,8 +187,79 @@ def test_a_number_that_json_would_change_is_not_sent_and_what_redis_did_not_take
     assert found == [["RangeError", False], ["RangeError", False], ["NotQueued", 3]]
 
 
-@pytest.mark.parametrize("body", [CreateAction, CastVote, ExecuteAction])
-def test_the_types_have_the_fields_of_the_bodies(body: type[CreateAction | CastVote | ExecuteAction]) -> None:
+PROPOSE = """
+    import { createClient } from '@redis/client';
+    import { Producer, readKey } from './dist/producer.js';
+    const redis = createClient({ url: process.env.REDIS_URL });
+    await redis.connect();
+    const as = async (issuer) => new Producer(redis, await readKey(`${process.env.KEYS}/${issuer}.json`));
+    const told = (ticket) => { console.log(JSON.stringify(ticket)); return ticket.actionId; };
+
+    told(await (await as('directory')).syncDirectory({ snapshot: 2, people: [
+        { id: 'ops-admin-1', name: 'Aïcha', grants: [{ role: 'ops_admin', starts_at: '2025-01-01T00:00:00Z' }] },
+        { id: 'deputy', grants: [{ acts_for: 'ops-admin-1' }] },
+    ] }));
+    const agent = { tenant_type: 'agent', tenant_id: 'agent-123' };
+    const alert = {
+        id: 'alert-é', alert_type: 'float_low', ...agent, severity: 'critical',
+        metric: { metric: 'float_available', value: 500000, threshold: 1000000 }
+    };
+    const params = { agent_id: 'agent-123', adjustment: 'top_up', amount: 1000000 };
+    const alerts = await as('alerts');
+    const recommendation = { action: 'ADJUST_FLOAT', confidence: 0.95, params, explanation: { model: 'sira-7' } };
+    const remedy = told(await alerts.remediateAlert({ alert, recommendation }));
+    told(await alerts.remediateAlert({ alert: { ...alert, id: 'alert-2', alert_type: 'of no rule' } }));
+    told(await (await as('ops-tooling')).cancelAction(remedy, 'ops-admin-1', 'Déjà fait'));
+    const said = { ...agent, recommendation_type: 'ADJUST_FLOAT', params, explanation: null };
+    const sira = await as('sira');
+    told(await sira.recommendAction({ id: 'rec-é', confidence: 0.95, ...said }));
+    told(await sira.recommendAction({ id: 'rec-2', confidence: 0.5, ...said, priority: 'high' }));
+    await redis.close();
+"""
+
+
+def test_alerts_recommendations_and_the_directory_are_taken_as_they_are_sent(
+    built: Path, installation: Installation, tmp_path: Path
+) -> None:
+    for issuer, key in KEYS.items():
+        key.write(tmp_path / f"{issuer}.json")
+    url = installation.settings.redis_url
+    sent = node(built, "--input-type=module", "--eval", PROPOSE, REDIS_URL=url, KEYS=str(tmp_path))
+    installation.drain()
+    hashes = [bytes.fromhex(ticket["contentSha256"]) for ticket in sent]
+    receipts = [read.get_receipt(installation.owner, sha) or {} for sha in hashes]
+    assert [receipt["outcome"] for receipt in receipts] == ["applied"] * 6
+    remedy, followed = action_id("alerts", "alert-alert-é-remediation", ""), action_id("sira", "sira-rec-rec-é", "")
+    assert [receipt["action_id"] for receipt in receipts] == [None, remedy, None, remedy, followed, None]
+    assert [ticket.get("actionId") for ticket in sent] == [
+        None,
+        str(remedy),
+        str(action_id("alerts", "alert-alert-2-remediation", "")),
+        str(remedy),
+        str(followed),
+        str(action_id("sira", "sira-rec-rec-2", "")),
+    ]
+    assert installation.trail(remedy)[-1] == "cancelled"
+    assert installation.scalar("select count(*) from grants where acts_for = 'ops-admin-1'") == 1
+
+
+def test_a_directory_may_be_longer_than_other_messages_but_not_by_any_length(built: Path, tmp_path: Path) -> None:
+    key_file = tmp_path / "key.json"
+    KEYS["directory"].write(key_file)
+    program = """
+        import { Producer, readKey } from './dist/producer.js';
+        const away = { multi: () => { throw new Error('away'); } };
+        const producer = new Producer(away, await readKey(process.env.KEY_FILE));
+        for (const count of [1000, 30000]) {
+            const people = Array.from({ length: count }, (_, number) => ({ id: `person-${number}`, name: 'of some length' }));
+            await producer.syncDirectory({ snapshot: 1, people }).catch((error) => console.log(JSON.stringify(error.name)));
+        }
+    """
+    assert node(built, "--input-type=module", "--eval", program, KEY_FILE=str(key_file)) == ["NotQueued", "RangeError"]
+
+
+@pytest.mark.parametrize("body", [*BODIES.values(), Alert, Recommendation, Person, PersonGrant])
+def test_the_types_have_the_fields_of_the_bodies(body: type[Body]) -> None:
     source = (EXAMPLES / "typescript" / "src" / "messages.ts").read_text()
     (interface,) = re.findall(rf"^export interface {body.__name__} {{\n(.*?)^}}$", source, re.DOTALL | re.MULTILINE)
     fields = {name: not optional for name, optional in re.findall(r"^  (\w+)(\??): ", interface, re.MULTILINE)}

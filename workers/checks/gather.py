@@ -113,11 +113,7 @@ def _of_redis(settings: Settings) -> tuple[list[Finding], int | None]:
     if settings.broker_url:
         return [], None
     patience = {"socket_connect_timeout": _PATIENCE_SECONDS, "socket_timeout": _PATIENCE_SECONDS}
-    try:
-        client = redis.Redis.from_url(settings.servers.redis_url, retry=Retry(NoBackoff(), 0), **patience)
-    except ValueError:
-        return [_no_address(Check.REDIS, "REDIS_URL")], None
-    with closing(client):
+    with closing(redis.Redis.from_url(settings.servers.redis_url, retry=Retry(NoBackoff(), 0), **patience)) as client:
         found = redis_at_start(client)
         try:
             return found, client.llen(f"dramatiq:{MESSAGES}")
@@ -137,8 +133,6 @@ def _of_postgres(settings: Settings, queued: int | None) -> list[Finding]:
                 found += _of_database(conn, settings, queued)
     except psycopg.OperationalError as error:
         found.append(_unreachable(Check.POSTGRES, "Postgres", "DATABASE_URL", error))
-    except psycopg.ProgrammingError:
-        found.append(_no_address(Check.POSTGRES, "DATABASE_URL"))
     return found
 
 
@@ -178,8 +172,3 @@ def _unreachable(name: Check, server: str, variable: str, error: Exception) -> F
     return problem(
         name, f"{server} does not answer ({reason}). Start it, or `ops-approval up`, or correct {variable} or --data."
     )
-
-
-def _no_address(name: Check, variable: str) -> Finding:
-    """Without quoting it: it may hold a password."""
-    return problem(name, f"{variable} is not an address that can be understood. Correct it.")

@@ -13,7 +13,19 @@ from domain.lifecycle import OPEN
 from domain.quorum import Choice, Requirement
 from domain.refusals import Refusal
 from domain.world import Action, World
-from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown, when
+from workers.cli.console import (
+    REFUSED,
+    AsJson,
+    coloured,
+    fail,
+    must_bring,
+    out,
+    print_facts,
+    print_json,
+    print_table,
+    shown,
+    when,
+)
 from workers.cli.context import Data, open_reader
 from workers.cli.reading import ActionId
 
@@ -116,9 +128,7 @@ def _print_voter(world: World, action: Action, voter: Voter, ahead: StepAhead | 
         "votes bring": must_bring(action.requirement),
         "may approve": f"from {when(ahead.opens_at)} UTC on, as a step opens to {ahead.step.role}" if ahead else "",
     }
-    for name, value in facts.items():
-        if value:
-            out.print(f"  {name:<12}", shown(value))
+    print_facts(facts)
 
 
 def _verdict(voter: Voter) -> str:
@@ -160,9 +170,7 @@ def _print_electors(action: Action, found: Electors) -> None:
         "may not": ", ".join(requirement.excluded),
         "not here": ", ".join(found.absent),
     }
-    for name, value in facts.items():
-        if value:
-            out.print(f"  {name:<12}", shown(value))
+    print_facts(facts)
     if found.voters:
         print_table(("person", "may", "speaks for", "voted"), (_voter_row(voter) for voter in found.voters))
     for ahead in found.ahead:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, NoReturn
@@ -12,12 +12,16 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from domain import duration
 from domain.policy import Rules
-from domain.quorum import Requirement
+from domain.quorum import EscalationStep, Requirement
 from domain.refusals import printable
 
 REFUSED, WRONG_USE, UNAVAILABLE = 1, 2, 3
 """Exit codes beside 0. 3 is for servers that do not answer: nothing is known to have been done or refused."""
+
+_WIDEST, _NARROWEST = 120, 20
+"""How wide a table is where it can be kept to that, and a column that is cut short at least."""
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -116,13 +120,32 @@ def must_bring(asks: Rules | Requirement) -> str:
     return " and ".join(words for words, asked in wanted.items() if asked)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Rows under their column names, each on one line however narrow the terminal: ids are there to be copied."""
+def steps_in_words(steps: Iterable[EscalationStep]) -> str:
+    """Escalation steps for people, each with its time."""
+    return "; then ".join(f"{step} for {duration.in_words(step.timeout_seconds)}" for step in steps)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """What there is to say of one thing, a line for each fact that there is."""
+    for name, value in facts.items():
+        if value:
+            out.print(f"  {name:<12}", shown(value))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], shorten: Sequence[str] = ()) -> None:
+    """Rows under their column names, each on one line however narrow the terminal: ids are there to be copied.
+
+    Of a table wider than 120 columns those named in `shorten` are cut short, the first one first.
+    """
     heading = [Text(column, style="bold") for column in columns]
     lines = [heading, *([cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row] for row in rows)]
     widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+    for number in map(columns.index, shorten):
+        too_wide = sum(widths) + 2 * (len(widths) - 1) - _WIDEST
+        widths[number] = min(widths[number], max(_NARROWEST, widths[number] - too_wide))
     for line in lines:
         for cell, width in zip(line, widths, strict=True):
+            cell.truncate(width, overflow="ellipsis")
             cell.pad_right(width - cell.cell_len + 2)
         text = Text.assemble(*line)
         text.rstrip()

@@ -86,13 +86,14 @@ def open_producer(data: Path | None, key_file: Path | None, issuer: str) -> Prod
 
 def open_queue(settings: Settings) -> Queue:
     """Where messages are put."""
-    name = "BROKER_URL" if settings.broker_url else "REDIS_URL"
+    if not settings.broker_url:
+        return redis.Redis.from_url(settings.broker)
     try:
-        return make_broker(settings.broker_url) if settings.broker_url else redis.Redis.from_url(settings.broker)
+        return make_broker(settings.broker_url)
     except ValueError:  # its text may quote the address, and with it a password
-        fail(f"{name} is not an address that can be understood. Correct it.")
+        fail("BROKER_URL is not an address that can be understood. Correct it.")
     except ModuleNotFoundError as error:
-        fail(f"{name} needs the Python package {error.name}. Install `ops-approval[rabbitmq]`.")
+        fail(f"BROKER_URL needs the Python package {error.name}. Install `ops-approval[rabbitmq]`.")
 
 
 def send(

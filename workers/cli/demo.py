@@ -17,7 +17,8 @@ import redis
 from rich.text import Text
 
 from db import connect, read
-from domain.messages import AnyBody, CastVote, CreateAction, ExecuteAction, Person, PersonGrant, SyncDirectory
+from domain.messages import AnyBody, CastVote, ExecuteAction, Person, PersonGrant, SyncDirectory
+from domain.proposal import Alert, Recommendation, RemediateAlert
 from workers import definition_files
 from workers.cli.console import COLOURS, REFUSED, UNAVAILABLE, AsJson, fail, out, print_json, when
 from workers.cli.context import poll
@@ -28,7 +29,7 @@ from workers.settings import Settings
 from workers.stack import StackError
 from workers.supervisor import Stack, running
 
-AGENT = "agent-123"
+AGENT, ALERT = "agent-123", "alert-float-1"
 AMOUNT = 1_000_000
 _WAIT_SECONDS = 30
 
@@ -116,12 +117,10 @@ class Scenario:
             redis.Redis.from_url(self.stack.urls.redis_url) as self._client,
         ):
             self._introduce_company()
-            alert = self._alert()
-            recommendation = self._recommend(alert)
-            action_id = self._create(alert, recommendation)
+            action_id = self._propose()
             self._vote(action_id)
             self._execute(action_id)
-            return self._look_back(action_id, alert)
+            return self._look_back(action_id)
 
     def _say(self, issuer: str, body: AnyBody) -> dict[str, Any]:
         """Send a signed message through the queue and wait for its receipt."""
@@ -141,43 +140,25 @@ class Scenario:
         people = [Person(id=name, grants=(PersonGrant(role=role),)) for name, role in roles.items()]
         self._say("directory", SyncDirectory(snapshot=1, people=tuple(people)))
 
-    def _alert(self) -> dict[str, Any]:
+    def _propose(self) -> UUID:
         balance = httpx.get(f"{self.sandbox.url}/float/{AGENT}", trust_env=False).json()["balance"]
-        alert = {
-            "id": "alert-float-1",
-            "alert_type": "float_low",
-            "tenant_type": "agent",
-            "tenant_id": AGENT,
-            "severity": "critical",
-            "metric": {"metric": "float_available", "value": balance, "threshold": AMOUNT},
-        }
+        alert = Alert(
+            id=ALERT,
+            alert_type="float_low",
+            tenant_type="agent",
+            tenant_id=AGENT,
+            severity="critical",
+            metric={"metric": "float_available", "value": balance, "threshold": AMOUNT},
+        )
         self.narrator.step(
             f"An alert: the float of {AGENT} is low", f"{balance:,} XOF are left; {AMOUNT:,} is the threshold."
         )
-        return alert
-
-    def _recommend(self, alert: dict[str, Any]) -> dict[str, Any]:
-        self.narrator.step("SIRA recommends ADJUST_FLOAT", f"top up {AMOUNT:,} XOF, confidence 0.95")
-        params = {"agent_id": alert["tenant_id"], "adjustment": "top_up", "amount": AMOUNT}
-        return {"action": "ADJUST_FLOAT", "confidence": 0.95, "params": params}
-
-    def _create(self, alert: dict[str, Any], recommendation: dict[str, Any]) -> UUID:
-        body = CreateAction(
-            idempotency_key=f"alert-{alert['id']}-sira-rec",
-            origin="sira",
-            action_type=recommendation["action"],
-            params={
-                **recommendation["params"],
-                "alert_id": alert["id"],
-                "sira_confidence": recommendation["confidence"],
-            },
-            target_tenant_type=alert["tenant_type"],
-            target_tenant_id=alert["tenant_id"],
-            auto_execute=False,
-            created_by="sira-system",
-        )
-        action_id: UUID = self._say("sira", body)["action_id"]
-        self.narrator.step("An action is created, by a signed message", f"action {action_id}")
+        params: dict[str, Any] = {"adjustment": "top_up", "amount": AMOUNT}
+        said = Recommendation(action="ADJUST_FLOAT", confidence=0.95, params=params)
+        self.narrator.step(f"SIRA recommends {said.action}", f"top up {AMOUNT:,} XOF, confidence {said.confidence}")
+        receipt = self._say("alerts", RemediateAlert(alert=alert, recommendation=said))
+        self.narrator.step("A signed message brings both, and the alert gets its action", receipt["sentence"])
+        action_id: UUID = receipt["action_id"]
         action = self._action(action_id)
         value = action["required_quorum"]["value"]
         self.narrator.step(
@@ -216,11 +197,10 @@ class Scenario:
         action = self._action(action_id)
         return action if action["status"] not in {"approved", "executing"} else None
 
-    def _look_back(self, action_id: UUID, alert: dict[str, Any]) -> dict[str, Any]:
-        answer = read.get_alert(self._conn, alert["id"])
-        if answer is None:
-            raise DemoFailed("The alert does not know its action.")
-        alert |= {"status": answer["status"], "remedied_by_action_id": answer["remedied_by_action_id"]}
+    def _look_back(self, action_id: UUID) -> dict[str, Any]:
+        alert = read.get_alert(self._conn, ALERT)
+        if alert is None or alert["status"] != "auto_remediated":
+            raise DemoFailed("The action was executed, and the alert is not remediated.")
         self.narrator.step(f"The alert is {alert['status']}", f"by action {alert['remedied_by_action_id']}")
         events = [event_json(event) for event in read.get_audit_trail(self._conn, action_id)]
         self.narrator.step("The trail tells it all")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from db import look
-from domain import explaining, quorum_tree
+from domain import duration, explaining, quorum_tree
 from domain.conditions import Finding
 from domain.exact_json import parse_json
 from domain.explaining import Explanation, State, Verdict
@@ -16,7 +16,19 @@ from domain.messages import CreateAction, parse_body
 from domain.refusals import Refusal
 from domain.world import Action
 from workers import definition_changes
-from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown
+from workers.cli.console import (
+    REFUSED,
+    AsJson,
+    coloured,
+    fail,
+    must_bring,
+    out,
+    print_facts,
+    print_json,
+    print_table,
+    shown,
+    steps_in_words,
+)
 from workers.cli.context import Data, open_reader
 from workers.cli.policies import read_definitions
 from workers.definition_files import why_unreadable
@@ -116,8 +128,8 @@ def _print_action(action: Action) -> None:
     facts = {
         "policy": f"{action.policy_name} (version {action.policy_version})",
         "must agree": f"{quorum_tree.in_words(requirement.tree)}, ratio {requirement.required_ratio}",
-        "within": f"{action.timeout_seconds} s",
-        "escalates": "; then ".join(f"{step} for {step.timeout_seconds} s" for step in requirement.escalation),
+        "within": duration.in_words(action.timeout_seconds),
+        "escalates": steps_in_words(requirement.escalation),
         "votes bring": must_bring(requirement),
         "may veto": ", ".join(requirement.veto_roles),
         "may not": ", ".join(requirement.excluded),
@@ -125,9 +137,7 @@ def _print_action(action: Action) -> None:
     }
     out.print(f"{action.action_type} ", style="bold", end="")
     out.print(coloured(action.status))
-    for name, value in facts.items():
-        if value:
-            out.print(f"  {name:<12}", shown(value))
+    print_facts(facts)
 
 
 _SAYS = {

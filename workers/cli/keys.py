@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from db import keys as key_rows
-from domain import mistakes
+from domain import duration, mistakes
 from domain.keys import LONGEST_ISSUER, PERSONAL, Scope
 from domain.messages import BODIES
 from domain.world import ENGINE
@@ -184,7 +184,7 @@ def retire_key(
     with open_owner(data) as conn:
         if not key_rows.retire_key(conn, kid, after_seconds):
             fail(f"There is no key {kid}. See `ops-approval keys list`.", REFUSED)
-    out.print(f"Key {kid} is retired" + (f" in {after_seconds} s." if after_seconds else "."))
+    out.print(f"Key {kid} is retired" + (f" in {duration.in_words(after_seconds)}." if after_seconds else "."))
 
 
 @keys.command("revoke")

@@ -1,4 +1,4 @@
-"""The command that says what is doubtful about policies."""
+"""The command that says what is doubtful about definitions."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from db import look
 from domain.definitions import Definitions
-from domain.lint import Severity, lint
+from domain.lint import Doubt, Severity, lint
 from workers import definition_changes
 from workers.cli.console import REFUSED, AsJson, coloured, out, print_json, print_table
 from workers.cli.context import Data, open_reader
@@ -20,7 +20,7 @@ File = Annotated[
 
 
 def lint_policies(file: File = None, *, as_json: AsJson = False, data: Data = None) -> None:
-    """What is doubtful about policies, and what to do: those in force, or those of a file.
+    """What is doubtful about policies and remediation rules, and what to do: those in force, or those of a file.
 
     Exit code 1 if there is an error or a warning; notes are no reason to stop.
     """
@@ -35,7 +35,11 @@ def lint_policies(file: File = None, *, as_json: AsJson = False, data: Data = No
     elif not found:
         out.print("Nothing is doubtful.")
     else:
-        told = ((coloured(doubt.severity), doubt.policy, doubt.code, doubt.sentence) for doubt in found)
-        print_table(("", "policy", "code", ""), told)
+        told = ((coloured(doubt.severity), _named(doubt), doubt.code, doubt.sentence) for doubt in found)
+        print_table(("", "definition", "code", ""), told)
     if any(doubt.severity is not Severity.NOTE for doubt in found):
         raise typer.Exit(REFUSED)
+
+
+def _named(doubt: Doubt) -> str:
+    return f"{doubt.kind.replace('_', ' ')} {doubt.name}"

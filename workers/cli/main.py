@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
-from domain import mistakes
 from workers import logs
 from workers.cli import (
     action_types,
@@ -23,6 +22,7 @@ from workers.cli import (
     doctor,
     events,
     explaining,
+    in_force,
     invariants,
     keys,
     linting,
@@ -35,6 +35,7 @@ from workers.cli import (
     up,
 )
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
+from workers.settings import why_unusable
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
 
@@ -68,6 +69,8 @@ app.add_typer(events.events, name="events")
 app.add_typer(proposals.alerts, name="alerts")
 app.add_typer(proposals.recommendations, name="recommendations")
 app.add_typer(messages.messages, name="messages")
+policies.policies.command("list")(in_force.list_policies)
+policies.policies.command("show")(in_force.show_policy)
 policies.policies.command("backtest")(backtesting.backtest_policies)
 policies.policies.command("lint")(linting.lint_policies)
 policies.policies.command("explain")(explaining.explain)
@@ -101,8 +104,6 @@ def _run() -> None:
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         fail(f"Postgres does not answer ({reason}). {_WHERE}", UNAVAILABLE)
-    except psycopg.ProgrammingError:  # its text quotes the address, and with it a password
-        fail("DATABASE_URL is not an address that can be understood. Correct it.", WRONG_USE)
     except redis.OutOfMemoryError:
         fail("Redis takes no more messages: its memory is full. See `ops-approval doctor`.", UNAVAILABLE)
     except redis.RedisError as error:
@@ -111,7 +112,5 @@ def _run() -> None:
         fail("RabbitMQ does not answer. Look at BROKER_URL.", UNAVAILABLE)
     except SchemaError as error:
         fail(str(error), WRONG_USE)
-    except SettingsError as error:
-        fail(f"{error}. OPS_APPROVAL_SERVICES is a JSON object of names and URLs.", WRONG_USE)
-    except ValidationError as error:
-        fail(f"Setting {mistakes.told(error)[0]}.", WRONG_USE)
+    except (SettingsError, ValidationError) as error:
+        fail(why_unusable(error), WRONG_USE)

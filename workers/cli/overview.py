@@ -9,6 +9,7 @@ from rich.text import Text
 
 from db import read
 from db.read.pages import FURTHEST_OFFSET, MOST_ROWS
+from domain import duration
 from workers.cli.console import AsJson, coloured, fail, out, print_json, print_table, shown, when
 from workers.cli.context import Data, open_reader
 
@@ -76,7 +77,7 @@ def stats(*, as_json: AsJson = False, data: Data = None) -> None:
     """Of each action type how many were asked for, approved, rejected and expired without a decision, and how soon."""
     with open_reader(data) as conn:
         found = read.get_approval_stats(conn)
-    columns = ("type", "total", "approved", "rejected", "expired", "seconds to a decision", "approval rate")
+    columns = ("type", "total", "approved", "rejected", "expired", "to a decision", "approval rate")
     _print(found, columns, _stats_row, "No actions.", as_json=as_json)
 
 
@@ -139,7 +140,12 @@ def _vote_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
 def _stats_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
     seconds, rate = row["average_seconds_to_decision"], row["approval_rate"]
     counts = (str(row[name]) for name in ("total", "approved", "rejected", "expired"))
-    return (row["action_type"], *counts, "" if seconds is None else f"{seconds:.0f}", "" if rate is None else str(rate))
+    return (
+        row["action_type"],
+        *counts,
+        "" if seconds is None else duration.in_words(round(seconds)),
+        "" if rate is None else str(rate),
+    )
 
 
 def _summary_row(row: dict[str, Any]) -> tuple[str | Text, ...]:

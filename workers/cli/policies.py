@@ -5,16 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from db import read
 from db.definitions import list_versions, load_definitions, needs_agreement, put_in_force
-from domain import quorum_tree
-from domain.conditions import in_words
 from domain.definition import Kind
 from domain.definitions import Definitions
-from domain.policy import Policy
 from workers import definition_changes, definition_files
 from workers.cli.asking import Asked, Asking, By, Reason, print_next
-from workers.cli.console import REFUSED, AsJson, fail, me, must_bring, out, print_json, print_table, shown, when
+from workers.cli.console import REFUSED, AsJson, fail, me, out, print_json, print_table, shown, when
 from workers.cli.context import Data, KeyFile, TimeoutSeconds, Wait, open_owner, open_reader
 from workers.cli.differences import Compared, compared, print_differences
 from workers.definition_changes import Difference
@@ -140,29 +136,6 @@ def diff(
     print_differences(found, as_json=as_json)
 
 
-@policies.command("list")
-def list_policies(*, as_json: AsJson = False, data: Data = None) -> None:
-    """The policies in the order in which they are asked; the first match counts, then the default: two ops_admin."""
-    with open_reader(data) as conn:
-        found = read.list_policies(conn)
-    if as_json:
-        print_json([row["body"] | {"version": row["version"]} for row in found])
-        return
-    columns = (
-        "priority",
-        "name",
-        "version",
-        "enabled",
-        "for",
-        "must agree",
-        "ratio",
-        "within",
-        "escalates to",
-        "votes bring",
-    )
-    print_table(columns, (_policy_row(row) for row in found))
-
-
 def read_definitions(file: Path) -> list[Defined]:
     """The definitions in a file; who names one that is not understood is told where and why."""
     try:
@@ -238,20 +211,3 @@ def _compared(definitions: Definitions, difference: Difference) -> Compared:
     before = None if in_force is None else definition_files.written(in_force)
     after = (difference.replaces + 1, difference.definition)
     return compared(difference.kind, difference.name, (difference.replaces, before), after)
-
-
-def _policy_row(row: dict[str, Any]) -> tuple[str, ...]:
-    policy = Policy.model_validate(row["body"])
-    rules = policy.policy
-    return (
-        str(policy.priority),
-        policy.name,
-        str(row["version"]),
-        "yes" if policy.enabled else "no",
-        in_words(policy.parsed_criteria.conditions) or "every action",
-        quorum_tree.in_words(rules.tree),
-        str(rules.required_ratio),
-        f"{rules.timeout_seconds} s",
-        "; then ".join(f"{step} for {step.timeout_seconds} s" for step in rules.steps(rules.timeout_seconds)),
-        must_bring(rules),
-    )

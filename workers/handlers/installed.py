@@ -4,17 +4,23 @@ A package names a class, which is made without arguments, as an entry point of t
 types name it as `handler`. See `docs/execution.md`.
 """
 
+import json
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from importlib.metadata import entry_points
+from threading import Thread
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from domain import mistakes
-from domain.outcome import Outcome, Rejected, Unknown
-from workers.handlers import Call
+from domain.exact_json import parse_json
+from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
+from workers.handlers import Call, answers
 
 GROUP = "ops_approval.handlers"
+
+_LONGEST_RESULT_BYTES = 64 * 1024
 
 
 class Code(Protocol):
@@ -50,12 +56,14 @@ class InstalledHandler:
         return self._params.model_json_schema()
 
     def call(self, call: Call) -> Outcome:
-        """Make the call; params that its model does not take are rejected, and nothing is done."""
+        """Make the call, unless its time is over; params that its model does not take are rejected, and nothing is done."""
+        if call.timeout_seconds <= 0:  # the worker was stopped: by now another attempt may be under way
+            return Retry("no time was left for the call")
         try:
             params = self._params.model_validate(call.params)
         except ValidationError as error:
             return Rejected(_not_taken(error))
-        return self._code.call(call, params)
+        return _within(call.timeout_seconds, lambda: self._code.call(call, params))
 
     def ask(self, call: Call) -> Outcome:
         """What became of a call, as the handler finds out."""
@@ -66,7 +74,53 @@ class InstalledHandler:
             params = self._params.model_validate(call.params)
         except ValidationError as error:
             return Unknown(_not_taken(error))
-        return ask(call, params)
+        return _within(call.timeout_seconds, lambda: ask(call, params))
+
+
+def _within(seconds: float, handling: Callable[[], Any]) -> Outcome:
+    """What a handler says, if it does in time; raises what it raises.
+
+    It has a thread of its own, which nobody can end, so that one that hangs does not take a worker's with it.
+    """
+    answer: Future[Any] = Future()
+
+    def handle() -> None:
+        try:
+            answer.set_result(handling())
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            answer.set_exception(error)
+
+    Thread(target=handle, daemon=True).start()
+    if not wait([answer], timeout=seconds).done:
+        return Unknown(f"The handler did not return within {seconds:.0f} s.")
+    return _as_told(answer.result())
+
+
+def _as_told(outcome: Any) -> Outcome:
+    """An outcome that can be written down, whatever a handler puts into it."""
+    match outcome:
+        case Done(result):
+            return Done(_kept(result))
+        case Rejected(reason):
+            return Rejected(answers.printable(str(reason)))
+        case Retry(reason, after_seconds):
+            pause = after_seconds if isinstance(after_seconds, int | float) else None
+            return Retry(answers.printable(str(reason)), pause)
+        case Unknown(reason):
+            return Unknown(answers.printable(str(reason)))
+        case _:
+            return Unknown(f"The handler returned {type(outcome).__name__}, which is none of the four outcomes.")
+
+
+def _kept(result: Any) -> dict[str, Any]:
+    """A result that the database can hold. The effect happened, so one that it cannot hold is left out, and that is all."""
+    try:
+        kept = parse_json(json.dumps(result, allow_nan=False).encode(), _LONGEST_RESULT_BYTES)
+    except (TypeError, ValueError, RecursionError):
+        kept = None
+    if isinstance(kept, dict):
+        return kept
+    return {"note": "The handler's result was not kept: it is no JSON object that can be, or longer than 64 KiB."}
 
 
 def _not_taken(error: ValidationError) -> str:

@@ -47,3 +47,75 @@ export interface ExecuteAction {
   action_id: string;
   executed_by: string;
 }
+
+export interface CancelAction {
+  action_id: string;
+  cancelled_by: string;
+  reason?: string | null;
+}
+
+export interface Alert {
+  id: string;
+  alert_type: string;
+  tenant_type: string;
+  tenant_id: string;
+  severity: 'info' | 'warning' | 'critical';
+  metric: { [name: string]: Json | undefined };
+  title?: string | null;
+  description?: string | null;
+}
+
+/** What SIRA says of an alert. */
+export interface Recommendation {
+  action?: string | null;
+  /** 0 to 1. */
+  confidence: number;
+  params?: { [name: string]: Json | undefined };
+  explanation?: Json;
+}
+
+export interface RemediateAlert {
+  alert: Alert;
+  /** Without it the engine asks SIRA. */
+  recommendation?: Recommendation | null;
+}
+
+export interface RecommendAction {
+  id: string;
+  tenant_type: string;
+  tenant_id: string;
+  /** The type of the action. */
+  recommendation_type: string;
+  params: { [name: string]: Json | undefined };
+  confidence: number;
+  explanation: Json;
+  priority?: Json;
+  title?: string | null;
+  description?: string | null;
+  estimated_impact?: Json;
+  /** RFC 3339; 30 days from now unless given. */
+  expires_at?: string | null;
+}
+
+/** A role, or somebody to act for: exactly one of both. */
+export interface PersonGrant {
+  role?: string | null;
+  acts_for?: string | null;
+  starts_at?: string | null;
+  ends_at?: string | null;
+}
+
+export interface Person {
+  id: string;
+  name?: string | null;
+  grants?: PersonGrant[];
+}
+
+export interface SyncDirectory {
+  /** Higher than that of every snapshot before. */
+  snapshot: number;
+  /** Everybody: who is missing has left. */
+  people: Person[];
+}
+
+export type Body = CreateAction | CastVote | ExecuteAction | CancelAction | RemediateAlert | RecommendAction | SyncDirectory;
