@@ -1,5 +1,6 @@
 """What events keep beside who did what: decided again, told again and audited from these words alone."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,8 @@ from domain.engine import step
 from domain.executing import OutcomeFound
 from domain.messages import CancelAction
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
-from tests.unit.in_memory import HOUR, InMemory, body_of
+from domain.world import Attempt, AttemptState
+from tests.unit.in_memory import HOUR, NOW, InMemory, body_of
 from tests.unit.test_break_glass import engine_with
 from tests.unit.test_engine_internal import Company
 
@@ -70,6 +72,9 @@ def test_executing_has_the_attempt_its_token_and_its_lease() -> None:
     assert engine.start(action, 7) == "applied"
     lease = {"lease_until": "2025-11-12T10:00:20.000000Z"}
     assert data_of(engine, action, "executing") == {"attempt": 1, "token": 7} | lease
+    assert engine.world.changes.events[-1].actor == "admin"
+    until = NOW + timedelta(seconds=20)
+    assert engine.world.attempts[action] == {1: Attempt(action, 1, 7, AttemptState.STARTED, "w", NOW, until)}
 
 
 def test_cancelled_has_what_it_was_and_why_and_the_message() -> None:

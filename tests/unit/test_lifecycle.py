@@ -1,10 +1,12 @@
 """The graph of an action's states, and the files that are generated from it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from domain.lifecycle import FINAL, MEANINGS, OPEN, TRANSITIONS, ForbiddenTransition, Status, check
+from tests.unit.in_memory import InMemory
 from tools import generate
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -77,3 +79,11 @@ def test_the_schema_has_the_transitions_of_the_code() -> None:
     emptied = "a\n-- generated: transitions\n    wrong\n        -- generated: end\nb"
     assert "('failed', 'approved')\n        -- generated: end\nb" in generate.schema(emptied)
     assert "wrong" not in generate.schema(emptied)
+
+
+def test_no_row_takes_a_status_that_the_graph_does_not_lead_to() -> None:
+    engine = InMemory()
+    action = engine.action(engine.created())
+    with pytest.raises(ForbiddenTransition):
+        engine.world.put(replace(action, status=Status.EXECUTED))
+    assert engine.action(action.id) == action

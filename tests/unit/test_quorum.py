@@ -309,3 +309,18 @@ def test_a_requirement_with_another_ratio_than_from_one_half_to_one_is_an_error(
 def test_the_content_that_people_vote_on_is_all_that_is_frozen() -> None:
     assert {"params", "requirement", "created_by", "action_type_version", "policy_version"} <= set(FROZEN)
     assert "body_sha256" not in FROZEN
+
+
+@pytest.mark.parametrize(
+    ("ratio", "choices", "reason"),
+    [
+        ("0.6", {"f1": "approve", "f2": "approve"}, "quorum_and_ratio_reached"),
+        ("0.6", {"f1": "reject", "f2": "reject"}, "quorum_voted_against"),
+        ("1", {"f1": "reject"}, "unanimity_required"),
+        ("0.6", {"f1": "approve"}, "votes_missing"),
+    ],
+)
+def test_a_decision_says_why(ratio: str, choices: dict[str, str], reason: str) -> None:
+    assert (
+        decide(TWO_OF_FINANCE, dict.fromkeys(("f1", "f2", "f3"), ("finance_ops",)), ratio, **choices).reason == reason
+    )

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.engine import step
 from domain.keys import Scope
 from domain.messages import Receipt
 from domain.proposal import MOST_DECISIONS, RECOMMENDATION_THRESHOLD, Proposal
@@ -90,6 +91,14 @@ def test_each_that_sira_is_sure_of_becomes_an_action_of_its_own_under_its_key(si
     assert [sira.action(action).idempotency_key for action in (first, second)] == ["sira-rec-r-1", "sira-rec-r-2"]
     taken = {"idempotency_key": "sira-rec-r-2"}
     assert answer(sira.create(taken, issuer="sira")) == "idempotency_conflict"  # its sender cannot ask for another
+
+
+def test_votes_that_came_before_the_action_count(sira: Sira) -> None:
+    told = sira.message(body_of("RecommendAction", RECOMMENDATION | {"confidence": 0.9}), issuer="sira", scope=SENDER)
+    assert told.action_id is not None
+    assert sira.vote(told.action_id, "f1").outcome == "parked"
+    assert step(sira.world, told).action_id == told.action_id
+    assert sira.action(told.action_id).votes_approve == 1
 
 
 def test_a_less_sure_one_waits_for_thirty_days(sira: Sira) -> None:

@@ -189,6 +189,7 @@ def test_a_cooldown_begins_with_the_action_for_whomever_and_ends_on_time(alerts:
     alerts.wait(1)
     assert alerts.alert("a-2", tenant_id="agent-2").action_id is not None
     assert alerts.decisions("a-2") == ["skip cooldown", *CREATED]
+    assert alerts.proposal("a-2").updated_at == alerts.world.now
 
 
 def test_a_cooldown_of_zero_is_none() -> None:
@@ -209,7 +210,8 @@ def test_without_a_recommendation_it_waits_and_one_answer_counts(alerts: Alerts)
     assert created.action_id == alerts.proposal().action_id is not None
     assert alerts.proposal().due_at is None
     assert alerts.decisions() == CREATED
-    assert answer(alerts.say(SURE)) == "not_due"
+    again = alerts.say(SURE)
+    assert (answer(again), again.action_id) == ("not_due", created.action_id)
     assert alerts.decisions() == CREATED
 
 
