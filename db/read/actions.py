@@ -54,6 +54,8 @@ def get_pending_actions(
     is named one by one is no role's: `person` adds the actions that name this person. No roles and no person: nothing. A page
     of `limit` rows (1 to 200) begins after the row whose `cursor` is `after`. Raises ValueError for any other page.
     """
+    if isinstance(roles, str):  # a collection too, of roles of one letter
+        raise TypeError(f"roles is a list of names: [{roles!r}]")
     found = conn.execute(
         """
         select * from pending_actions

@@ -111,6 +111,11 @@ def test_who_is_named_one_by_one_sees_it_by_name_and_no_role_does(
     assert read.get_pending_actions(reader, [], person="ceo") == []
 
 
+def test_one_role_that_is_no_list_is_not_taken_for_roles_of_one_letter(reader: connect.Connection) -> None:
+    with pytest.raises(TypeError, match=r"\['finance_ops'\]"):
+        read.get_pending_actions(reader, "finance_ops")
+
+
 def test_no_roles_and_nobody_see_nothing(company: Installation, reader: connect.Connection) -> None:
     created(company, "one")
     assert read.get_pending_actions(reader, []) == []
