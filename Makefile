@@ -54,7 +54,7 @@ generate: setup-dev ## write schemas and tables in docs/ and parts of schema.sql
 	@.venv/bin/python -m tools.generate $(ARGS)
 
 clean: ## remove .venv, caches and build leftovers
-	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz mutants
+	@rm -rf .venv build dist *.egg-info examples/*/build examples/*/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz mutants
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-runtime:

@@ -35,7 +35,7 @@ def read(kind: Kind, document: Any) -> AnyDefinition:
     try:
         definition = MODELS[kind].model_validate(document)
     except ValidationError as error:
-        raise DefinitionError(mistakes.told(error)[0]) from None
+        raise DefinitionError("; ".join(mistakes.told(error))) from None
     if kind == "action_type" and definition.name in INTERNAL_TYPES:
         raise DefinitionError(f"name: {definition.name} is the engine's own action type; choose another name")
     return definition

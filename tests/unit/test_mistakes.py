@@ -41,6 +41,12 @@ def test_a_mistake_in_a_policy_is_told_by_field_and_in_plain_words(document: dic
     assert str(refused.value).startswith(told)
 
 
+def test_every_mistake_in_a_definition_is_told_at_once() -> None:
+    rule = {"name": "x", "auto_action": {"action_type": "A"}, "auto_treshold": 1, "cooldown_seconds": -1}
+    with pytest.raises(changing.DefinitionError, match=r"^cooldown_seconds: .+; auto_treshold: there is no such field"):
+        changing.read("remediation_rule", rule)
+
+
 def test_a_list_that_is_empty_is_told_how_long_it_must_be() -> None:
     refusal = parse_body("SyncDirectory", {"snapshot": 1, "people": []})
     assert isinstance(refusal, Refusal)

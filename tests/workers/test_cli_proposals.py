@@ -100,7 +100,10 @@ def test_what_is_not_there_is_told(cli: Run, what: str) -> None:
 
 def test_a_file_that_is_no_alert_is_told_by_its_field(cli: Run, tmp_path: Path) -> None:
     path = tmp_path / "alert.json"
-    for text, told in (('{"alert": {}}', "alert.id: it is missing"), ("{", "such as examples/alert.json.")):
+    for text, told in (
+        ('{"alert": {}}', "alert.id: it is missing, and must be there; alert.alert_type: "),
+        ("{", "such as examples/alert.json."),
+    ):
         path.write_text(text)
         done = cli("alerts", "send", str(path))
         assert (done.returncode, told in done.stderr) == (2, True)

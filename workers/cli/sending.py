@@ -49,7 +49,7 @@ def body_of(model: type[B], fields: dict[str, Any]) -> B:
     try:
         return model.model_validate({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
-        fail(f"{mistakes.told(error)[0]}.")
+        fail(f"{'; '.join(mistakes.told(error))}.")
 
 
 def _json_object(text: str, source: str, such_as: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
