@@ -24,8 +24,10 @@ check: setup-dev ## lint, formatting and types
 faults: setup-dev ## kill, stop, cut and fill what it runs on, for an hour or more (ARGS="--only Redis --rounds 1": less)
 	@.venv/bin/python -m tests.faults $(ARGS)
 
-bench: setup-runtime ## measure how soon deadlines are acted on, for some minutes
+bench: setup-runtime ## measure how soon deadlines are acted on and events are told, and what indexes cost, for some minutes
 	@.venv/bin/python -m bench.reaction $(ARGS)
+	@.venv/bin/python -m bench.relay $(ARGS)
+	@.venv/bin/python -m bench.indexes $(ARGS)
 
 fuzz: setup-dev ## feed it what nobody would send, for minutes (Linux; ARGS=-max_total_time=600: longer)
 	@.venv/bin/python -I -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \

@@ -665,7 +665,8 @@ select p.id,
        ended.by                                                               as rejected_by,
        ended.reason                                                           as rejection_reason,
        p.expires_at,
-       p.created_at
+       p.created_at,
+       p.decisions -> -1                                                      as last_decision
 from proposals p
 left join actions a on a.id = p.action_id
 left join lateral (

@@ -7,23 +7,16 @@ All times are of the database's clock; the end is the moment at which another co
 import argparse
 import random
 import statistics
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import redis
-
+from bench.installation import installation
 from db import connect
 from domain.messages import CreateAction
 from workers import definition_files, logs
 from workers.producer import Producer
-from workers.settings import Settings
-from workers.supervisor import running
 
 STEP_SECONDS = 2
 LOOK_SECONDS = 0.005
@@ -77,20 +70,6 @@ class Bench:
         self.producer.send(CreateAction.model_validate(body | {"params": {"merchant_id": merchant, "reason": "late"}}))
 
 
-@contextmanager
-def installation() -> Iterator[Bench]:
-    """Everything that `ops-approval up` starts, in a directory that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="ops-bench-", dir="/tmp") as directory:
-        Path(directory).chmod(0o711)
-        settings = Settings(data=Path(directory))
-        with running(settings, log=Path(directory) / "processes.log") as (stack, _):
-            client = redis.Redis.from_url(stack.urls.redis_url)
-            with connect.connect(stack.urls.database_url, "bench", role=None) as conn:
-                definition_files.apply(conn, definition_files.parse(POLICY, "bench"), by="bench")
-                yield Bench(Producer(client, stack.key("alerts")), conn)
-            client.close()
-
-
 def told(name: str, seconds: list[float]) -> str:
     """A line of the table."""
     ordered = sorted(seconds)
@@ -105,7 +84,9 @@ def main() -> None:
     parser.add_argument("--deadlines", type=int, default=20, help="in each round; an even number")
     given = parser.parse_args()
     logs.configure()
-    with installation() as bench:
+    with installation() as installed:
+        definition_files.apply(installed.conn, definition_files.parse(POLICY, "bench"), by="bench")
+        bench = Bench(installed.producer("alerts"), installed.conn)
         every: list[float] = []
         print("| round | deadlines | median s | p99 s | max s |\n| --- | --- | --- | --- | --- |", flush=True)
         for number in range(given.rounds):

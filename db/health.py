@@ -66,19 +66,19 @@ def read_clock(conn: Connection) -> datetime:
 
 
 def read_work(conn: Connection) -> Work:
-    """Count what is under way and what is stuck; looks at every action and message."""
+    """Count what is under way and what is stuck, by indexes that hold little else."""
     row = conn.execute(
         """
         select (select count(*) from pg_stat_activity
                  where application_name = %s and datname = current_database()) as schedulers,
-               a.*, m.*
-          from (select count(due_at) as timed,
-                       count(*) filter (where due_at < clock_timestamp() - interval '1 minute') as overdue,
-                       count(*) filter (where status = 'outcome_unknown') as outcomes_unknown
-                  from actions) a,
-               (select count(*) filter (where outcome = 'dead') as dead,
+               (select count(*) from actions where due_at is not null) as timed,
+               (select count(*) from actions where due_at < clock_timestamp() - interval '1 minute') as overdue,
+               (select count(*) from actions where status = 'outcome_unknown') as outcomes_unknown,
+               stuck.*
+          from (select count(*) filter (where outcome = 'dead') as dead,
                        count(*) filter (where outcome = 'quarantined') as quarantined
-                  from messages where received_at > clock_timestamp() - interval '7 days') m
+                  from messages
+                 where outcome in ('dead', 'quarantined') and received_at > clock_timestamp() - interval '7 days') stuck
         """,
         [SCHEDULER],
     ).fetchone()

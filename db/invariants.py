@@ -16,7 +16,8 @@ from db.connect import Connection
 SHOWN = 10
 """How many of the rows that break an invariant are kept, to be looked at."""
 
-_SENTENCE = re.compile(r"-- (?P<number>\d+)\. (?P<sentence>.+)")
+_SENTENCE = re.compile(r"-- (?P<number>\d+)\. (?P<sentence>[^.]+\.)")
+"""The first sentence of a file, on as many lines as it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def _parse(file_name: str, sql: str) -> Invariant:
     said = _SENTENCE.match(sql)
     if said is None:
         raise ValueError(f"{file_name} does not begin with its number and sentence")
-    return Invariant(int(said["number"]), file_name.removesuffix(".sql"), said["sentence"], sql)
+    return Invariant(int(said["number"]), file_name.removesuffix(".sql"), said["sentence"].replace("\n-- ", " "), sql)
 
 
 @contextmanager

@@ -9,11 +9,12 @@ from uuid import UUID
 from domain import changing, choosing, exclusive, idempotency, messages, policy, quorum_tree, registering, voting
 from domain.action_type import ActionType
 from domain.content import as_json, content_hash
+from domain.deciding import out_of_reach
 from domain.definitions import Versioned
 from domain.exact_json import canonical
 from domain.facts import facts_of
 from domain.internal_types import INTERNAL_TYPES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
-from domain.keys import Scope
+from domain.keys import Scope, not_spoken_for
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Rules, Terms
 from domain.proposal import ALERT_ID, RECOMMENDATION_ID
@@ -60,8 +61,8 @@ def create(
     action = make(world, message.issuer, action_id, body)
     if isinstance(action, Refusal):
         return action
-    warning = idempotency.warning(body.idempotency_key)
-    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.{warning}", action_id=action_id)
+    warnings = out_of_reach(action) + idempotency.warning(body.idempotency_key)
+    return Receipt(Outcome.APPLIED, f"Action {action_id} is created.{warnings}", action_id=action_id)
 
 
 def make(
@@ -156,7 +157,8 @@ def _creator_refusal(world: World, scope: Scope, body: CreateAction, roles: froz
         return None
     if any(Scope.allows(scope.roles, role) for role in held & roles):
         return None
-    return Refusal(Code.CREATOR_NOT_ALLOWED, f"{body.created_by!r} needs one of {', '.join(sorted(roles))}.")
+    needed = f"{body.created_by!r} needs one of {', '.join(sorted(roles))}."
+    return Refusal(Code.CREATOR_NOT_ALLOWED, needed + not_spoken_for(held & roles))
 
 
 def _change_refusal(world: World, body: CreateAction) -> Refusal | None:

@@ -61,6 +61,13 @@ def _may_begin_early(world: World, action: Action) -> bool:
     return not any(step.is_easier(fewest) for step in ahead)
 
 
+def out_of_reach(action: Action) -> str:
+    """The sentence about a new action that cannot be approved as things are, with a space before it; nothing about others."""
+    if not action.unreachable:
+        return ""
+    return " Nobody can approve it as things are, even if everybody left did: `ops-approval actions who` says what is missing."
+
+
 def end(world: World, action: Action, name: EventName, data: dict[str, Any], **changes: Any) -> Action:
     """End an action without what it asked for; where that was to ratify something, it is refused by that."""
     action = world.note(action, name, ENGINE, data, due_at=None, **changes)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain import deadlines, deciding, internal, outcomes
-from domain.keys import Scope
+from domain.keys import Scope, not_spoken_for
 from domain.lifecycle import Status
 from domain.messages import ExecuteAction, Message, Receipt
 from domain.messages import Outcome as MessageOutcome
@@ -83,8 +83,8 @@ def request(world: World, message: Message, body: ExecuteAction) -> Receipt | Re
         return Refusal(Code.OUT_OF_SCOPE, f"Its scope does not have the action type {action.action_type!r}.")
     held = world.directory.roles_of(body.executed_by, world.now)
     if not any(Scope.allows(message.scope.roles, role) for role in held & EXECUTOR_ROLES):
-        needed = ", ".join(sorted(EXECUTOR_ROLES))
-        return Refusal(Code.EXECUTOR_NOT_ALLOWED, f"{body.executed_by!r} needs one of {needed}.")
+        needed = f"{body.executed_by!r} needs one of {', '.join(sorted(EXECUTOR_ROLES))}."
+        return Refusal(Code.EXECUTOR_NOT_ALLOWED, needed + not_spoken_for(held & EXECUTOR_ROLES))
     action = deadlines.enforce(world, action)
     if action.status in _STARTED or (action.status is Status.APPROVED and action.next_attempt_at is not None):
         return Refusal(Code.ALREADY_STARTED, f"By {action.executed_by}; it is {action.status}.")

@@ -1,6 +1,6 @@
 """Whose signature counts, and for what: the public half of a key as the database knows it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,6 +59,11 @@ class Scope(BaseModel):
         return self
 
 
+def not_spoken_for(roles: frozenset[str]) -> str:
+    """What to add to a refusal where somebody holds roles for which the key may not speak."""
+    return f" The key may not speak for {', '.join(sorted(roles))}, which they hold." if roles else ""
+
+
 def conflict_of(scopes: Collection[Scope]) -> str | None:
     """Why nobody may have all of these scopes, if so: in one key or in several of one issuer."""
     if not any(scope.votes for scope in scopes):
@@ -95,3 +100,8 @@ class VerificationKey:
         if self.revoked_at is not None:
             return False
         return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+
+
+def with_own_keys(keys: Iterable[VerificationKey], now: datetime) -> frozenset[str]:
+    """Everybody who has a key of their own at a moment."""
+    return frozenset(key.person for key in keys if key.person and key.valid_at(now))

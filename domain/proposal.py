@@ -64,6 +64,10 @@ class Recommendation(Body):
     explanation: JsonValue = None
 
 
+FALLBACK = Recommendation(action=MANUAL_REVIEW, confidence=0.5)
+"""What stands in for SIRA's answer where there is none that can be used."""
+
+
 class RemediateAlert(Body):
     """Have an alert remedied, by the remediation rule of its type; without a recommendation SIRA is asked for one."""
 

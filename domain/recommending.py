@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import creation, messages
+from domain.deciding import out_of_reach
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
 from domain.messages import CreateAction, Message, Outcome, Receipt
@@ -166,7 +167,8 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
         return made
     created = {"ops_action_id": str(action_id)}
     world.put_proposal(proposal.decided(world.now, SYSTEM, "create_ops_action", created).answered(action_id, world.now))
-    return Receipt(Outcome.APPLIED, f"Action {action_id} is created, as SIRA recommends.", action_id=action_id)
+    told = f"Action {action_id} is created, as SIRA recommends.{out_of_reach(world.actions[action_id])}"
+    return Receipt(Outcome.APPLIED, told, action_id=action_id)
 
 
 def _made(world: World, issuer: str, action_id: UUID, body: CreateAction) -> Action | Refusal:

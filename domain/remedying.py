@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import creation, messages
+from domain.deciding import out_of_reach
 from domain.definitions import Definitions
 from domain.keys import Scope
 from domain.lifecycle import FINAL, Status
@@ -79,7 +80,9 @@ def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | R
         return refusal
     if body.recommendation is None:
         world.put_proposal(replace(proposal, due_at=world.now + timedelta(seconds=ASK_AGAIN_SECONDS)))
-        return Receipt(Outcome.APPLIED, "SIRA is asked what to do about the alert; its decisions will tell.")
+        return Receipt(
+            Outcome.APPLIED, "SIRA is asked what to do about the alert; `ops-approval alerts show` will tell."
+        )
     return _weigh(world, _suggested(world, proposal, body.recommendation), rule, body.recommendation)
 
 
@@ -176,8 +179,8 @@ def _suggested(world: World, proposal: Proposal, said: Recommendation, fallback:
 
 
 _SKIPPED = {
-    "no_rule": "no remediation rule is in force for its type",
-    "disabled": "the remediation rule for its type is disabled",
+    "no_rule": "no remediation rule is in force for alerts of the type {type!r}; `ops-approval alerts rules` lists them",
+    "disabled": "the remediation rule for alerts of the type {type!r} is disabled",
     "already_answered": "action {ops_action_id} answers it already",
     "cooldown": "an alert of its type led to an action not long ago; the next may at {until}",
     "low_confidence": "SIRA is sure to {confidence}, and {auto_threshold} is asked for",
@@ -186,9 +189,13 @@ _SKIPPED = {
 
 
 def _skip(world: World, proposal: Proposal, details: Details) -> Receipt:
-    world.put_proposal(proposal.decided(world.now, SYSTEM, "skip", details))
+    """Do nothing, and tell why; not again where that was the last decision: who sends an alert often uses up no decisions."""
+    told = proposal.decided(world.now, SYSTEM, "skip", details)
+    last = proposal.decisions[-1] if proposal.decisions else {}
+    same = (last.get("action"), last.get("details")) == ("skip", details)
+    world.put_proposal(replace(told, decisions=proposal.decisions) if same else told)
     answering = details.get("ops_action_id")
-    why = _SKIPPED[details["reason"]].format_map(details)
+    why = _SKIPPED[details["reason"]].format_map(details | {"type": proposal.type})
     return Receipt(
         Outcome.APPLIED, f"Nothing is done: {why}.", action_id=None if answering is None else UUID(answering)
     )
@@ -227,7 +234,8 @@ def _weigh(world: World, proposal: Proposal, rule: RemediationRule | None, said:
         }
         proposal = proposal.decided(world.now, SYSTEM, "require_approval", needed)
     world.put_proposal(proposal.answered(action_id, world.now))
-    return Receipt(Outcome.APPLIED, f"Action {action_id} is created for the alert.", action_id=action_id)
+    told = f"Action {action_id} is created for the alert.{out_of_reach(action)}"
+    return Receipt(Outcome.APPLIED, told, action_id=action_id)
 
 
 def params_for(

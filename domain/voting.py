@@ -6,7 +6,7 @@ from typing import Any
 
 from domain import breaking, deadlines, deciding
 from domain.electorate import Electorate
-from domain.keys import Scope
+from domain.keys import Scope, not_spoken_for
 from domain.lifecycle import OPEN, Status
 from domain.messages import CastVote, Message, Outcome, Receipt
 from domain.quorum import Choice
@@ -111,7 +111,8 @@ def refusals(world: World, action: Action, message: Message, body: CastVote, voi
         roles = ", ".join(sorted(claimed))
         yield Refusal(Code.ROLE_NOT_HELD, f"Neither {body.voter_id!r} nor anybody they act for holds {roles}.")
     alone = body.break_glass is not None
-    refusal = breaking.refusal(world, action, body, voice) if alone else _ineligible(electorate, body, voice)
+    unspoken = held - frozenset().union(*voice.values())
+    refusal = breaking.refusal(world, action, body, voice) if alone else _ineligible(electorate, body, voice, unspoken)
     if refusal is not None:
         yield refusal
     if action.requirement.require_personal_key and message.person is None:
@@ -124,11 +125,11 @@ def refusals(world: World, action: Action, message: Message, body: CastVote, voi
         yield Refusal(Code.CAST_IN_FUTURE)
 
 
-def _ineligible(electorate: Electorate, body: CastVote, voice: Voice) -> Refusal | None:
-    """Why this vote would count for nothing, if so."""
+def _ineligible(electorate: Electorate, body: CastVote, voice: Voice, unspoken: frozenset[str]) -> Refusal | None:
+    """Why this vote would count for nothing, if so; `unspoken` are the roles for which its key may not speak."""
     heard = electorate.heard({body.voter_id: voice}).get(body.voter_id, {})
     if not heard:
-        return Refusal(Code.NOT_ELIGIBLE, _WHO_MAY)
+        return Refusal(Code.NOT_ELIGIBLE, _WHO_MAY + not_spoken_for(unspoken))
     if body.vote is Choice.APPROVE and not any(electorate.seats(*spoken_for) for spoken_for in heard.items()):
         vetoing = electorate.veto_of(frozenset().union(*heard.values()))
         return Refusal(Code.NOT_ELIGIBLE, f"With {vetoing} they may reject, abstain or withdraw, and not approve.")

@@ -8,7 +8,7 @@ alone; that one becomes a dead letter and its neighbours are applied.
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +24,9 @@ from domain.engine import Due, Input, Undigestible, step
 from domain.executing import Perform
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt, SyncDirectory, Unopened, content_sha256
+from domain.proposal import FALLBACK
 from domain.refusals import Code, Refusal
-from domain.remedying import ASK_AGAIN_SECONDS
+from domain.remedying import ASK_AGAIN_SECONDS, Recommended
 from domain.world import Action
 from workers.envelope import excerpt, open_envelope
 from workers.queue import token_in, token_of
@@ -153,6 +154,9 @@ class Applier:
             sqlstate = getattr(error, "sqlstate", None)
             reason = f"({type(error).__name__}{f', SQLSTATE {sqlstate}' if sqlstate else ''})"
             return self._transact([Undigestible(given, reason)])
+        if isinstance(given, Recommended) and given.fallback is None:
+            why = f"What SIRA answered could not be applied: {type(error).__name__}."
+            return self._transact([replace(given, recommendation=FALLBACK, fallback=why)])
         if isinstance(given, Due):
             self._postpone(given.action_id)
         return Applied([Receipt.refused(Refusal(Code.DEAD_LETTER, type(error).__name__))])

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import httpx
@@ -145,11 +145,15 @@ class Executor:
                     return  # somebody has concluded from our silence
 
     def _call(self, action_type: ActionType, call: Call) -> Outcome:
+        began = time.monotonic()
         try:
             handler = self._handler(action_type)
         except ValueError as error:
             return Retry(str(error))
-        return self._trying(call, handler.call)
+        left = call.timeout_seconds - (
+            time.monotonic() - began
+        )  # code that is loaded for the first time takes its time
+        return self._trying(replace(call, timeout_seconds=left), handler.call)
 
     def _write_down(self, finished: AttemptFinished | OutcomeFound | Perform) -> Status | None:
         """Keep trying while the lease may still be ours: what is not written down becomes an unknown outcome."""

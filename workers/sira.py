@@ -13,7 +13,7 @@ from pydantic import ConfigDict, SecretStr, ValidationError
 from db import proposals
 from domain import mistakes
 from domain.exact_json import canonical, parse_json
-from domain.proposal import MANUAL_REVIEW, Recommendation
+from domain.proposal import FALLBACK, Recommendation
 from domain.remedying import Recommended
 from workers.apply import Applied, Applier
 from workers.handlers import answers
@@ -21,8 +21,6 @@ from workers.handlers.wire import Wire
 
 SECONDS = 5.0
 """How long the whole exchange may take."""
-
-FALLBACK = Recommendation(action=MANUAL_REVIEW, confidence=0.5)
 
 
 class _Answer(Recommendation):

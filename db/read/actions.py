@@ -5,13 +5,15 @@ from uuid import UUID
 
 from db.connect import Connection
 from db.read.pages import Row, page, with_cursors
+from domain.internal_types import Internal
 from domain.lifecycle import Status
 
 
 def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
     """An action as callers know it, with its votes and their counts, `approval_ratio` (0 with none), its attempts, and what it `led_to`.
 
-    `glass` tells who approved it alone and why, and whether others ratified that.
+    `glass` tells who approved it alone and why, and whether others ratified that. Where a change of a definition is asked for,
+    `replaced` is what is to be replaced, as it was when that was asked for; None where that is nothing.
     """
     return conn.execute(
         """
@@ -26,10 +28,14 @@ def get_action_with_votes(conn: Connection, action_id: UUID) -> Row | None:
                         '[]') as glass,
                coalesce((select jsonb_agg(jsonb_build_object('id', l.id, 'action_type', l.action_type, 'status', l.status)
                                           order by l.created_at, l.id)
-                           from ops_actions l where l.caused_by = a.id), '[]') as led_to
+                           from ops_actions l where l.caused_by = a.id), '[]') as led_to,
+               case when a.action_type = %s
+                    then (select d.body from definitions d
+                           where d.kind = a.params ->> 'kind' and d.name = a.params ->> 'name'
+                             and d.version = (a.params ->> 'replaces')::numeric) end as replaced
           from ops_actions a where a.id = %s
         """,
-        [action_id],
+        [Internal.CHANGE_DEFINITION, action_id],
     ).fetchone()
 
 
@@ -48,6 +54,8 @@ def get_pending_actions(
     is named one by one is no role's: `person` adds the actions that name this person. No roles and no person: nothing. A page
     of `limit` rows (1 to 200) begins after the row whose `cursor` is `after`. Raises ValueError for any other page.
     """
+    if isinstance(roles, str):  # a collection too, of roles of one letter
+        raise TypeError(f"roles is a list of names: [{roles!r}]")
     found = conn.execute(
         """
         select * from pending_actions

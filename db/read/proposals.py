@@ -1,7 +1,7 @@
 """Alerts and recommendations, what was decided about them, and what answers them."""
 
 from db.connect import Connection
-from db.read.pages import Row
+from db.read.pages import Row, page, text_id, with_cursors
 
 
 def get_alert(conn: Connection, alert_id: str) -> Row | None:
@@ -21,8 +21,17 @@ def get_recommendation(conn: Connection, recommendation_id: str) -> Row | None:
     return conn.execute("select * from sira_dash_recommendations where id = %s", [recommendation_id]).fetchone()
 
 
-def list_recommendations(conn: Connection, limit: int = 50, offset: int = 0) -> list[Row]:
-    """The newest recommendations of SIRA, whatever became of them."""
-    return conn.execute(
-        "select * from sira_dash_recommendations order by created_at desc, id limit %s offset %s", [limit, offset]
+def list_recommendations(conn: Connection, limit: int = 50, offset: int = 0, *, after: str | None = None) -> list[Row]:
+    """The newest recommendations of SIRA, whatever became of them.
+
+    A page of `limit` rows (1 to 200) begins after the row whose `cursor` is `after`. Raises ValueError for any other page.
+    """
+    found = conn.execute(
+        """
+        select * from sira_dash_recommendations
+         where created_at <= %(at)s and (created_at < %(at)s or id > %(id)s)
+         order by created_at desc, id limit %(limit)s offset %(offset)s
+        """,
+        page(limit, offset, after, text_id),
     ).fetchall()
+    return with_cursors(found)

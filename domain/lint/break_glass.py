@@ -10,9 +10,10 @@ from domain.conditions import Condition
 from domain.definition import DAY_SECONDS
 from domain.facts import facts_of
 from domain.internal_types import INTERNAL_TYPES, Internal
+from domain.keys import with_own_keys
 from domain.lint import matching
 from domain.lint.doubt import Found
-from domain.lint.people import lacks, with_own_keys
+from domain.lint.people import lacks
 from domain.policy import Policy, Rules
 from domain.quorum import Requirement
 from domain.quorum_tree import ANY_ROLE
@@ -175,5 +176,5 @@ def _able(rules: Rules, glass: BreakGlass, world: World) -> list[str]:
     """Who could break glass now: whose role is not spent, with a key of their own where votes need one."""
     holders = world.directory.holders(glass.role, world.now)
     if rules.require_personal_key:
-        holders &= with_own_keys(world)
+        holders &= with_own_keys(world.keys.values(), world.now)
     return sorted(who for who in holders if world.directory.may_break_glass(who, glass.role, world.now))

@@ -31,6 +31,7 @@ Found = tuple[str, str]
 
 SEVERITIES: Mapping[str, Severity] = {
     "cannot_be_filled": Severity.ERROR,
+    "changes_refused": Severity.ERROR,
     "never_asked": Severity.ERROR,
     "params_never_taken": Severity.ERROR,
     "passed_over": Severity.ERROR,

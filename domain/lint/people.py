@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from domain import quorum, quorum_tree
+from domain.keys import with_own_keys
 from domain.lint.doubt import Found
 from domain.policy import Policy
 from domain.quorum import Choice, CountedVote, Requirement
@@ -26,11 +27,6 @@ def lacks(requirement: Requirement, world: World, people: frozenset[str] | None 
     return quorum.decide(requirement, votes, world.directory, world.now).missing
 
 
-def with_own_keys(world: World) -> frozenset[str]:
-    """Everybody who has a key of their own now."""
-    return frozenset(key.person for key in world.keys.values() if key.person and key.valid_at(world.now))
-
-
 def _enough(policy: Policy, world: World) -> Iterator[Found]:
     asked = Requirement(tree=policy.policy.tree, required_ratio=policy.policy.required_ratio)
     if missing := lacks(asked, world):
@@ -38,7 +34,9 @@ def _enough(policy: Policy, world: World) -> Iterator[Found]:
             "cannot_be_filled",
             f"Even if everybody approved it would lack {' and '.join(missing)}. Ask for fewer, or have people given the roles.",
         )
-    elif policy.policy.require_personal_key and (missing := lacks(asked, world, with_own_keys(world))):
+    elif policy.policy.require_personal_key and (
+        missing := lacks(asked, world, with_own_keys(world.keys.values(), world.now))
+    ):
         yield (
             "too_few_personal_keys",
             (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from domain import creation, quorum_tree
+from domain import changing, creation, quorum_tree
 from domain.definitions import Definitions
 from domain.directory import Directory
 from domain.internal_types import INTERNAL_TYPES
@@ -18,13 +18,24 @@ _NO_MOMENT = datetime(1, 1, 1, tzinfo=UTC)  # where it does not matter when, as 
 
 def look(policy: Policy, before: Sequence[Policy], definitions: Definitions, world: World | None) -> Iterator[Found]:
     """What is doubtful about a policy; `before` are those that are asked before, `world` has the people, where they are known."""
-    for check in (_nobody, _self_approval, _steps, _easier_steps, _shares_of_one):
+    for check in (_shutting_out, _nobody, _self_approval, _steps, _easier_steps, _shares_of_one):
         yield from check(policy)
     yield from _auto_execution(policy, definitions)
     yield from _internal(policy, world)
     yield from _order(policy, before)
     if world is not None:
         yield from people.look(policy, world)
+
+
+def _shutting_out(policy: Policy) -> Iterator[Found]:
+    if (mistake := changing.shutting_out(policy)) is not None:
+        yield (
+            "changes_refused",
+            (
+                f"{mistake.words} meets another type in every change of definitions, so that all are refused, the removal of "
+                "this policy too. Name the action types that it is for."
+            ),
+        )
 
 
 def _nobody(policy: Policy) -> Iterator[Found]:

@@ -42,6 +42,8 @@ Entry = tuple[str, dict[str, str]]
 
 def main() -> None:
     """Consume until killed."""
+    if not sys.argv[1:] or not {"DATABASE_URL", "REDIS_URL"} <= os.environ.keys():
+        sys.exit(__doc__)
     name = sys.argv[1]
     stream = redis.Redis.from_url(os.environ["REDIS_URL"], decode_responses=True)
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as conn:

@@ -1,7 +1,7 @@
 """Places holds in a ledger that is a Postgres database and has no HTTP interface.
 
 The key of the call is the hold's own: however often a call is repeated, it is one hold. So the action type may say
-`guarantee: deduplicates`.
+`guarantee: deduplicates`. Run as a program it makes a ledger to try with.
 """
 
 import os
@@ -29,8 +29,12 @@ class LedgerHold:
 
     def call(self, call: Call, params: HoldParams) -> Outcome:
         """Place the hold, once; whatever fails after the connection is there leaves by itself as an unknown outcome."""
+        limit = (
+            f"-c statement_timeout={max(1, int(call.timeout_seconds * 1000))}"  # nothing is held after the call's time
+        )
+        patience = max(2, int(call.timeout_seconds / 2))
         try:
-            ledger = psycopg.connect(os.environ["LEDGER_URL"], connect_timeout=max(2, int(call.timeout_seconds / 2)))
+            ledger = psycopg.connect(os.environ["LEDGER_URL"], connect_timeout=patience, options=limit)
         except (KeyError, psycopg.OperationalError) as error:
             return Retry(f"no connection to the ledger: {type(error).__name__}")  # nothing was sent
         with ledger:
@@ -41,3 +45,17 @@ class LedgerHold:
                 [call.idempotency_key, params.account, params.amount],
             )
         return Done({"account": params.account, "held": params.amount})
+
+
+def make_ledger() -> None:
+    """A ledger with one account, acc-1, in the database that `LEDGER_URL` names."""
+    with psycopg.connect(os.environ["LEDGER_URL"]) as ledger:
+        ledger.execute("create table if not exists accounts (id text primary key)")
+        ledger.execute(
+            "create table if not exists holds (key text primary key, account text references accounts, amount bigint)"
+        )
+        ledger.execute("insert into accounts values ('acc-1') on conflict do nothing")
+
+
+if __name__ == "__main__":
+    make_ledger()

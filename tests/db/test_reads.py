@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +16,7 @@ from psycopg import sql
 from db import connect, read
 from domain.engine import Due
 from domain.lifecycle import Status
+from domain.messages import CreateAction
 from tests.world import Installation, directory, top_up
 from workers import definition_files
 
@@ -109,6 +111,11 @@ def test_who_is_named_one_by_one_sees_it_by_name_and_no_role_does(
     assert read.get_pending_actions(reader, [], person="ceo") == []
 
 
+def test_one_role_that_is_no_list_is_not_taken_for_roles_of_one_letter(reader: connect.Connection) -> None:
+    with pytest.raises(TypeError, match=r"\['finance_ops'\]"):
+        read.get_pending_actions(reader, "finance_ops")
+
+
 def test_no_roles_and_nobody_see_nothing(company: Installation, reader: connect.Connection) -> None:
     created(company, "one")
     assert read.get_pending_actions(reader, []) == []
@@ -181,12 +188,16 @@ def test_a_page_that_there_cannot_be_is_refused_with_what_to_ask_for(reader: con
         (10, 10_001, None, "0 to 10000"),
         (10, 0, "next", "not a cursor"),
         (10, 0, "é", "not a cursor"),
+        (10, 0, "MjAyNi0wMS0wMVQwMDowMDowMCswMDowMCAA", "not a cursor"),  # its id is the character NUL
     ):
-        for function in (read.get_user_vote_history, read.get_user_action_history):
+        for page in (
+            partial(read.get_user_vote_history, reader, "eve"),
+            partial(read.get_user_action_history, reader, "eve"),
+            partial(read.get_pending_actions, reader, ["ops_admin"]),
+            partial(read.list_recommendations, reader),
+        ):
             with pytest.raises(ValueError, match=says):
-                function(reader, "eve", limit, offset, after=after)
-        with pytest.raises(ValueError, match=says):
-            read.get_pending_actions(reader, ["ops_admin"], limit, offset, after=after)
+                page(limit, offset, after=after)
 
 
 def test_a_persons_votes_are_the_newest_on_each_action_and_say_what_became_of_it(
@@ -277,13 +288,38 @@ def test_a_policy_is_found_by_its_name_until_it_is_removed(company: Installation
     assert read.get_policy(reader, "Nobody's") is None
 
 
+def test_what_a_change_of_a_definition_replaces_is_read_with_it(
+    company: Installation, reader: connect.Connection
+) -> None:
+    def replaced(kind: str, name: str, number: int) -> Any:
+        params = {"kind": kind, "name": name, "replaces": number, "definition": None, "reason": "gone"}
+        (receipt,) = company.tell(
+            "definitions",
+            CreateAction(origin="ops_ui", action_type="CHANGE_DEFINITION", params=params, created_by="ops-admin-1"),
+        )
+        found = read.get_action_with_votes(reader, receipt.action_id or UUID(int=0))
+        assert found is not None, receipt
+        return found["replaced"]
+
+    body = top_up("other")
+    assert replaced("policy", "Named", 1)["criteria"] == {"params.amount": 1}
+    assert replaced("action_type", "FREEZE_MERCHANT", 1)["name"] == "FREEZE_MERCHANT"
+    (receipt,) = company.tell("sira", body.model_copy(update={"params": body.params | {"replaces": "x"}}))
+    other = read.get_action_with_votes(reader, receipt.action_id or UUID(int=0))
+    assert other is not None, receipt
+    assert other["replaced"] is None
+
+
 def test_the_page_about_reads_has_every_function_and_the_columns_of_its_views(reader: connect.Connection) -> None:
     page = Path(__file__).parent.parent.parent.joinpath("docs", "reads.md").read_text()
     told = set(re.findall(r"`(\w+)\(conn", page))
     assert told <= set(read.__all__)
     assert {name for name in read.__all__ if "pending" in name or "history" in name or "stats" in name} <= told
-    sections = re.findall(r"^### (\w+_\w+)\n\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
-    assert len(sections) == 8
+    for shown in re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        assert reader.execute(shown.encode()).description is not None
+    without_sql = re.sub(r"^```sql\n.*?^```\n+", "", page, flags=re.MULTILINE | re.DOTALL)
+    sections = re.findall(r"^### (\w+_\w+|alerts)\n\n(.*?)(?=^##|\Z)", without_sql, re.MULTILINE | re.DOTALL)
+    assert len(sections) == 11
     for view, text in sections:
         described = reader.execute(sql.SQL("select * from {} limit 0").format(sql.Identifier(view))).description
         columns = [column.name for column in described or ()]

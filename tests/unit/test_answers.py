@@ -104,6 +104,33 @@ def test_who_may_vote_is_told_with_the_roles_by_which_and_for_whom() -> None:
     assert (found["f2"].kept_out, found["f2"].may) == (True, ())
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {},
+        {"required_quorum": EITHER, "escalation_role": None},
+        {"required_quorum": SHARE, "veto_roles": ["merchant_admin"]},
+        {
+            "escalation_role": None,
+            "escalation": [{"role": role, "timeout_seconds": 60} for role in ("cfo", "pay_admin")],
+        },
+    ],
+)
+def test_nobody_is_left_out_of_whom_the_answer_could_tell(rules: dict[str, Any]) -> None:
+    engine = InMemory(rules)
+    acting(engine, admin="cfo", pay="viewer", f3="f1", stranger="f2")
+    action = engine.created({"triggered_by": "f2"})
+    engine.vote(action, "f1")
+    found = {voter.person: voter for voter in electors(engine, action).voters}
+    for person in (*ROLES, "stranger", "nobody"):
+        told = asked(engine, action, person)
+        assert found.get(person) == (told if told.may or told.kept_out or told.cast else None)
+    ahead = {person for step in electors(engine, action).ahead for person in step.people}
+    assert ahead == {
+        person for person in (*ROLES, "stranger") if answers.opens_to(engine.world, engine.action(action), person)
+    } - set(may_approve(electors(engine, action)))
+
+
 def test_votes_so_far_and_what_is_missing_are_told() -> None:
     engine = InMemory()
     action = engine.created()

@@ -213,6 +213,8 @@ def test_who_creates_as_a_person_needs_a_role_that_the_key_may_speak_for(
     scope = WHOLE.model_copy(update={"roles": roles})
     receipt = InMemory().create({"origin": origin, "created_by": created_by}, scope=scope)
     assert answer(receipt) == expected
+    unspoken = (created_by, expected) == ("admin", "creator_not_allowed")
+    assert ("The key may not speak for ops_admin, which they hold." in receipt.sentence) is unspoken
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ def test_who_executes_needs_a_role_that_the_key_may_speak_for(
     receipt = engine.ask_to_execute(action, person, scope=WHOLE.model_copy(update={"roles": roles}))
     assert answer(receipt) == expected
     assert engine.action(action).executable_at(engine.world.now) is (expected == "applied")
+    unspoken = (person, expected) == ("admin", "executor_not_allowed")
+    assert ("The key may not speak for ops_admin, which they hold." in receipt.sentence) is unspoken
 
 
 def test_a_key_executes_only_the_action_types_of_its_scope() -> None:

@@ -79,8 +79,11 @@ def test_only_a_vote_that_could_fill_a_seat_is_counted(
     engine.world.directory = directory({person: ["finance_ops"] for person in people})
     engine.created({"triggered_by": "f3"})
     message = vote_message(engine, person, **changes, scope=WHOLE.model_copy(update=scope))
-    assert answer(step(engine.world, message)) == expected
+    receipt = step(engine.world, message)
+    assert answer(receipt) == expected
     assert engine.events(ID) == (["created", "voted"] if expected == "applied" else ["created"])
+    unspoken = (person, expected) == ("f1", "not_eligible")
+    assert ("The key may not speak for finance_ops, which they hold." in receipt.sentence) is unspoken
 
 
 def test_a_vote_for_the_content_that_was_read_is_counted() -> None:

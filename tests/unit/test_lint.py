@@ -91,6 +91,11 @@ def test_a_step_that_is_easier_than_a_quorum_with_a_share_of_a_role_is_doubted()
     assert found({"policy": {"required_quorum": quorum, "escalation": steps[1:]}}) == []
 
 
+def test_a_policy_by_which_nobody_could_change_anything_any_more_is_an_error() -> None:
+    assert found({"criteria": {"params.reason": {"$gt": 5}}}) == [("P0", "changes_refused")]
+    assert found({"criteria": {"params.reason": {"$gt": 5}, "action_type": "TOP_UP"}}) == []
+
+
 def test_one_who_alone_would_agree_to_what_the_engine_does_itself_is_an_error() -> None:
     criteria = {"action_type": {"$in": ["RETRY", "TOP_UP"]}}
     assert found({"criteria": criteria, "policy": {"required_quorum": ONE}}) == [("P0", "passed_over")]

@@ -134,6 +134,13 @@ def test_finance_ops_or_an_ops_admin_applies_one(sira: Sira, person: str, expect
         assert sira.proposal().action_id is None
 
 
+@pytest.mark.parametrize(("person", "expected"), [("f1", "creator_not_allowed"), ("admin", "applied")])
+def test_one_that_remedies_an_alert_takes_an_ops_admin(sira: Sira, person: str, expected: str) -> None:
+    params = RECOMMENDATION["params"] | {"alert_id": "a-1"}
+    sira.recommend(params=params)
+    assert answer(sira.apply(person, params=ENRICHED | params | {"sira_recommendation_id": "r-1"})) == expected
+
+
 def test_whom_a_person_names_as_having_triggered_it_is_kept_out_beside_that_person(sira: Sira) -> None:
     sira.recommend()
     action_id = made(sira.apply("admin", triggered_by="f1"))

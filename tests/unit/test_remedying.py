@@ -326,7 +326,7 @@ def test_what_its_sender_asked_for_under_the_alerts_key_answers_it_whatever_beca
     for person in ("f1", "f2"):
         alerts.vote(first, person, "reject")
     assert alerts.alert().action_id == first
-    assert alerts.decisions() == ["skip already_answered", "skip already_answered"]
+    assert alerts.decisions() == ["skip already_answered"]  # the same again is not told twice
     assert alerts.status(first) == "rejected"
 
 
@@ -377,9 +377,31 @@ def test_an_alert_that_is_named_by_a_number_is_answered_too(alerts: Alerts) -> N
 
 
 def test_one_alert_is_not_decided_about_for_ever() -> None:
-    alerts = Alerts(enabled=False)
-    assert {answer(alerts.alert()) for _ in range(MOST_DECISIONS)} == {"applied"}
+    alerts = Alerts()
+    unsure = SURE | {"confidence": 0.1}
+    assert {answer(alerts.alert(said=unsure)) for _ in range(MOST_DECISIONS // 2)} == {"applied"}
     assert answer(alerts.alert()) == "proposal_closed"
+
+
+def test_an_alert_that_comes_again_and_again_during_a_cooldown_is_answered_after_it(alerts: Alerts) -> None:
+    alerts.alert("a-1")
+    for _ in range(2 * MOST_DECISIONS):
+        alerts.wait(1)
+        assert alerts.alert("a-2").action_id is None
+    alerts.wait(600)
+    assert alerts.alert("a-2").action_id is not None
+    assert alerts.decisions("a-2") == ["skip cooldown", *CREATED]
+
+
+def test_another_reason_to_skip_an_alert_is_told(alerts: Alerts) -> None:
+    alerts.alert("a-1")
+    alerts.alert("a-2")
+    alerts.define("remediation_rule", RULE | {"enabled": False})
+    for _ in range(2):
+        alerts.alert("a-2")
+    alerts.define("remediation_rule", RULE)
+    alerts.alert("a-2")
+    assert alerts.decisions("a-2") == ["skip cooldown", "skip disabled", "skip cooldown"]
 
 
 @pytest.mark.parametrize("said", [SURE, None])

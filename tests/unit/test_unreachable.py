@@ -186,3 +186,11 @@ def test_a_step_that_asks_for_as_many_begins_at_once_though_one_that_is_over_ask
     for person in ("f1", "f2"):
         engine.vote(action, person, "reject")
     assert engine.action(action).steps_reached == 2
+
+
+def test_the_receipt_of_an_action_that_nobody_can_approve_warns() -> None:
+    engine = company({"f1": ["finance_ops"], "f2": ["finance_ops"]}, escalation_role=None)
+    receipt = engine.create()
+    assert (receipt.outcome, "Nobody can approve it as things are" in receipt.sentence) == ("applied", True)
+    others = company(FINANCE).create()
+    assert "Nobody" not in others.sentence

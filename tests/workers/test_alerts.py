@@ -11,7 +11,7 @@ import pytest
 from db import due, proposals, read
 from db.connect import Connection
 from domain.messages import CreateAction, Receipt
-from domain.proposal import Recommendation, RemediateAlert
+from domain.proposal import FALLBACK, Recommendation, RemediateAlert
 from domain.remedying import Recommended
 from tests.db.test_load_save import Counted
 from tests.workers.test_races import at_once, race, two_workers
@@ -22,7 +22,7 @@ from workers.producer import Ticket
 from workers.runtime import Runtime
 from workers.sandbox import Sandbox
 from workers.scheduler import Scheduler
-from workers.sira import FALLBACK, Sira
+from workers.sira import Sira
 
 SURE = {
     "action": "ADJUST_FLOAT",
@@ -280,9 +280,8 @@ def test_decisions_of_one_moment_are_read_in_their_order(fair: Installation) -> 
     for _ in range(6):
         fair.tell("alerts", remediate("a-1", SURE | {"confidence": 0.5}))
     fair.tell("ops-tooling", manual("a-1"))
-    for _ in range(10):
-        fair.tell("alerts", remediate("a-1"))
-    assert decisions(fair.owner, "a-1") == ["suggest", "skip"] * 6 + ["create_ops_action"] + ["skip"] * 10
+    fair.tell("alerts", remediate("a-1"))
+    assert decisions(fair.owner, "a-1") == ["suggest", "skip"] * 6 + ["create_ops_action", "skip"]
 
 
 def test_what_is_open_for_the_same_is_told_with_the_alert(fair: Installation) -> None:
@@ -321,6 +320,24 @@ def test_sira_is_asked_again_when_who_asked_was_cut_off(fair: Installation) -> N
     make_due(fair)
     assert fair.applier.find_waiting().waiting == []
     assert Sira().decide(fair.applier, "a-1").receipts == []
+
+
+def test_an_answer_that_cannot_be_applied_is_not_asked_for_for_ever(fair: Installation) -> None:
+    fair.owner.execute(
+        "create function refuse() returns trigger language plpgsql as "
+        "$$ begin raise exception 'no' using errcode = 'data_exception'; end $$"
+    )
+    fair.owner.execute("create trigger refuse before insert on actions for each row execute function refuse()")
+    let_wait(fair)
+    (receipt,) = fair.applier.apply([recommended("a-1", Recommendation.model_validate(SURE))]).receipts
+    assert receipt.outcome == "applied"
+    told = read.get_alert_decisions(fair.owner, "a-1")
+    assert [row["action"] for row in told] == ["suggest", "skip"]
+    assert told[0]["details"]["fallback"] == "What SIRA answered could not be applied: DataException."
+    make_due(fair)
+    assert fair.applier.find_waiting().waiting == []
+    fair.owner.execute("drop trigger refuse on actions")
+    assert fair.tell("alerts", remediate("a-1"))[0].action_id is not None
 
 
 def test_two_answers_at_once_count_once(fair: Installation) -> None:

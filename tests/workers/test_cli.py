@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,10 +60,16 @@ def run(*arguments: str, typed: str = "", **env: str) -> subprocess.CompletedPro
         (["policies", "explain", "/nonexistent.json"], NOWHERE, 2, "cannot be read: No such file or directory."),
         (["policies", "lint", "/etc"], NOWHERE, 2, "/etc cannot be read: Is a directory."),
         (["policies", "apply", "/nonexistent.yaml"], NOWHERE, 2, "cannot be read"),
-        (["keys", "create", " ", "/tmp/x", "--type", "CastVote"], NOWHERE, 2, "printable"),  # noqa: S108 - not written
+        (["keys", "create", " ", "/tmp/x", "--type", "SyncDirectory"], NOWHERE, 2, "printable"),  # noqa: S108 - not written
         (["keys", "create", "x", "/tmp/x", "--type", "CastVot"], NOWHERE, 2, "CastVote"),  # noqa: S108 - as above
-        (["keys", "create", "person:x", "/tmp/x", "--type", "CastVote"], NOWHERE, 2, "keys enrol"),  # noqa: S108 - as above
-        (["keys", "register", "x", "/nonexistent", "--type", "CastVote"], NOWHERE, 2, "cannot be read"),
+        (["keys", "create", "person:x", "/tmp/x", "--type", "SyncDirectory"], NOWHERE, 2, "keys enrol"),  # noqa: S108 - as above
+        (["keys", "register", "x", "/nonexistent", "--type", "SyncDirectory"], NOWHERE, 2, "cannot be read"),
+        (
+            ["keys", "create", "x", "x", "--type", "CastVote", "--role", "*"],
+            NOWHERE,
+            2,
+            "CastVote unless it has --action-type.",
+        ),
         (["keys", "enrol", "x", "/etc/hostname"], NOWHERE, 2, "not the public half"),
         (["actions", "list"], {"OPS_APPROVAL_SERVICES": "{"}, 2, "OPS_APPROVAL_SERVICES is not JSON"),
         (
@@ -113,7 +120,8 @@ def test_an_empty_database_is_told_to_be_initialised_and_then_serves(
     assert "nothing was changed" in run("db", "init", **urls).stdout
     assert run("db", "check", **urls).returncode == 0
     key = tmp_path / "billing.json"
-    made = run("keys", "create", "billing", str(key), "--type", "CreateAction", "--origin", "module", **urls)
+    may = ("--type", "CreateAction", "--origin", "module", "--action-type", "*")
+    made = run("keys", "create", "billing", str(key), *may, **urls)
     assert made.returncode == 0, made.stderr
     assert key.stat().st_mode & 0o777 == 0o600
     assert "No unfinished actions" in run("actions", "list", **urls).stdout
@@ -189,6 +197,7 @@ def test_broken_invariants_are_listed_and_the_others_hold(installation: Installa
     action_id = installation.approved()
     held = run("invariants", "check", **urls)
     assert (held.returncode, "broken" in held.stdout) == (0, False), held
+    assert all(re.fullmatch(r"ok +\d+\. [A-Z].+[a-z]\.", line) for line in held.stdout.splitlines()), held.stdout
     installation.owner.execute("update actions set last_token = 7")
     broken = run("invariants", "check", **urls)
     assert (broken.returncode, "Keep the database" in broken.stderr) == (1, True)

@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +22,7 @@ from tests.world import Installation, top_up, wait_for
 
 SEED = 8
 KILLS = 60
+CONSUMER = Path(__file__).parents[2] / "examples" / "consumer" / "consumer.py"
 PEOPLE = ("finance-user-1", "finance-user-2", "finance-user-3", "finance-user-4")
 
 
@@ -132,3 +135,11 @@ def test_killed_relays_and_consumers_lose_and_reorder_nothing(installation: Inst
     with Traffic(installation, SEED + 1):
         wait_for(lambda: entries(installation))
     wait_for(lambda: known(installation) == true(installation), 30)
+
+
+def test_started_without_what_it_needs_it_says_how_to_start_it() -> None:
+    for arguments, env in (([], {"DATABASE_URL": "x", "REDIS_URL": "x"}), (["one"], {"DATABASE_URL": "x"})):
+        command = [sys.executable, str(CONSUMER), *arguments]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert (done.returncode, "python consumer.py NAME" in done.stderr) == (1, True), done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,6 +1,7 @@
 """What an operator does with messages that were not applied: look, try again, give up; on the command line."""
 
 import json
+import re
 from collections.abc import Callable
 from subprocess import CompletedProcess
 
@@ -58,6 +59,7 @@ def test_a_dead_letter_is_looked_into_and_requeued_as_often_as_one_likes(
     assert number in messages("list").stdout
     assert SECRET not in messages("list").stdout
     assert SECRET in messages("show", number).stdout
+    assert re.search(r"^  received_at    [0-9: -]{19} UTC$", messages("show", number).stdout, re.MULTILINE)
     assert json.loads(messages("show", number, "--json").stdout)["claims"]["jti"] == dead.jti
 
     for _ in range(2):

@@ -321,11 +321,19 @@ def test_the_command_line_follows_the_stream(installation: Installation) -> None
         installation.approved(key="later")
         installation.put_out()
         told += [json.loads(tail.stdout.readline()) for _ in range(4)]
-        tail.send_signal(signal.SIGINT)
+        tail.terminate()  # and no SIGINT, which is ignored by whatever a shell runs in the background
         tail.wait(10)
     assert [entry["event"] for entry in told] == ["created", "voted", "voted", "approved"] * 2
     assert told[0]["data"]["risk_level"]
     assert told[0]["id"] < told[-1]["id"]
+    plain = [*COMMAND, "events", "tail", "--from", "0"]
+    with subprocess.Popen(plain, env=os.environ | env, stdout=subprocess.PIPE, text=True) as tail:
+        assert tail.stdout is not None
+        lines = [tail.stdout.readline() for _ in range(4)]
+        tail.send_signal(signal.SIGINT)
+        tail.wait(10)
+    assert lines[0].endswith("created by sira-system; it is requested\n")
+    assert lines[3].endswith("approved by ops-approval; it is approved: quorum_and_ratio_reached\n")
     done = run("events", "tail", "--from", "yesterday", **env)
     assert done.returncode == 2
     assert "entry" in done.stderr

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.workers.test_answers import Desk
+from tests.workers.test_cli import NOWHERE, run
 from tests.world import Installation, top_up
-from workers import definition_files
 
 DRAFT = """
 policies:
@@ -68,21 +68,52 @@ def test_what_would_be_refused_is_told_with_its_code(desk: Desk, tmp_path: Path)
         assert "docs/wire-format.md" in desk.says("policies", "explain", file, code=2)
 
 
-def test_doubts_about_what_is_in_force_and_about_a_file_are_told(
-    installation: Installation, desk: Desk, tmp_path: Path
-) -> None:
+def doubts(told: list[dict[str, str]]) -> list[tuple[str, str]]:
+    """What is told, but for notes."""
+    return [(doubt["name"], doubt["code"]) for doubt in told if doubt["severity"] != "note"]
+
+
+def test_doubts_about_what_is_in_force_are_told(desk: Desk) -> None:
     told = desk.told("policies", "lint", code=1)
-    assert [(doubt["name"], doubt["code"]) for doubt in told if doubt["severity"] != "note"] == [
-        ("Merchant Freeze", "cannot_be_filled")  # there is one pay_admin here
-    ]
+    assert doubts(told) == [("Merchant Freeze", "cannot_be_filled")]  # there is one pay_admin here
+    assert {doubt["kind"] for doubt in told} == {"policy", "remediation_rule"}
+    assert "policy Merchant Freeze" in desk.says("policies", "lint", code=1)
+
+
+def test_a_file_is_doubted_among_the_people_and_definitions_that_there_are(desk: Desk, tmp_path: Path) -> None:
     draft = tmp_path / "draft.yaml"
     draft.write_text(DRAFT.replace("cfo", "chairman"))
-    alone = desk.told("policies", "lint", draft, code=1)
-    assert [(doubt["name"], doubt["code"], doubt["severity"]) for doubt in alone] == [
-        ("Large", "executes_by_itself", "warning")
+    assert doubts(desk.told("policies", "lint", draft, code=1)) == [
+        ("Large", "executes_by_itself"),
+        ("Large", "cannot_be_filled"),
     ]
-    definition_files.apply(installation.owner, definition_files.read(draft), by="tests")
-    said = desk.says("policies", "lint", code=1)
-    assert "cannot_be_filled" in said
-    assert "1 more of chairman" in said
+    assert "1 more of chairman" in desk.says("policies", "lint", draft, code=1)
+    draft.write_text(DRAFT.replace("{params.amount: {$gte: 2000000}}", "{}").replace("true", "false"))
+    others = {name for name, code in doubts(desk.told("policies", "lint", draft, code=1)) if code == "never_asked"}
+    assert {"High Value Payout", "Float Adjustment"} <= others, "nobody asks those any more"
     assert "Nothing was changed" in desk.says("policies", "lint", tmp_path / "nothing.yaml", code=2)
+
+
+def test_a_remediation_rule_in_a_file_is_doubted(desk: Desk, tmp_path: Path) -> None:
+    draft = tmp_path / "rules.yaml"
+    rule = "{name: float_low, auto_action: {action_type: ADJUST_FLOT}, cooldown_seconds: 0}"
+    draft.write_text(f"remediation_rules: [{rule}]")
+    told = desk.told("policies", "lint", draft, code=1)
+    assert doubts(told) == [("float_low", "no_cooldown"), ("float_low", "unknown_action_type")]
+    assert {doubt["kind"] for doubt in told} == {"remediation_rule"}
+
+
+def test_where_no_installation_answers_a_file_is_doubted_by_itself_and_that_is_said(tmp_path: Path) -> None:
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(DRAFT.replace("cfo", "chairman"))
+    for where in (NOWHERE, {"OPS_APPROVAL_DATA": str(tmp_path)}):
+        done = run("policies", "lint", str(draft), "--json", **where)
+        assert done.returncode == 1
+        assert doubts(json.loads(done.stdout)) == [("Large", "executes_by_itself")]
+        assert "No installation answers" in done.stderr
+        assert "not looked at" in done.stderr
+
+
+def test_where_nobody_is_in_the_directory_yet_that_is_said(installation: Installation, desk: Desk) -> None:
+    installation.owner.execute("delete from grants; delete from people")
+    assert "Nobody is in the directory yet" in desk.says("policies", "lint")

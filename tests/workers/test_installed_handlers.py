@@ -1,11 +1,13 @@
 """An action type whose other side is not called by HTTP brings its code along, as the package in examples/ does."""
 
+import runpy
 import threading
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -45,9 +47,7 @@ def ledger(installation: Installation, tmp_path: Path, monkeypatch: pytest.Monke
     url = installation.settings.database_url
     monkeypatch.setenv("LEDGER_URL", url)
     with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("create table accounts (id text primary key)")
-        conn.execute("create table holds (key text primary key, account text references accounts, amount bigint)")
-        conn.execute("insert into accounts values ('acc-1')")
+        runpy.run_path(str(EXAMPLE / "ledger_hold.py"), run_name="__main__")
         yield conn
         conn.execute("drop table holds, accounts")
 
@@ -76,6 +76,15 @@ def test_a_call_of_the_example_that_is_repeated_is_one_hold(ledger: psycopg.Conn
     assert handler.call(replace(HOLD, params={"account": "none", "amount": 1})) == Rejected(
         "the ledger has no such account"
     )
+
+
+def test_the_example_gives_up_what_it_waits_for_in_the_time_of_the_call(ledger: psycopg.Connection) -> None:
+    with ledger.transaction():
+        ledger.execute("select from accounts for update")
+        told = InstalledHandler("ledger_hold")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            told._code.call(replace(HOLD, timeout_seconds=0.1), told._params.model_validate(HOLD.params))
+    assert holds(ledger) == []
 
 
 @pytest.mark.usefixtures("ledger")
@@ -173,6 +182,27 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 def test_a_worker_that_wakes_up_too_late_calls_no_more(hanging: InstalledHandler, seconds: float) -> None:
     """It was stopped after its attempt began; another may be under way, or people have said what became of it."""
     assert hanging.call(replace(HOLD, timeout_seconds=seconds)) == Retry("no time was left for the call")
+    assert not Hanging.called.is_set()
+
+
+class SlowToLoad(Hanging):
+    """A handler that takes a minute of the clock until it is there."""
+
+    clock = 0.0
+
+    def __init__(self) -> None:
+        type(self).clock += 60
+
+
+@pytest.mark.usefixtures("hanging")
+def test_what_loading_takes_is_not_left_for_the_call(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow").mkdir()
+    install(tmp_path / "slow", monkeypatch, {"slow": f"{__name__}:SlowToLoad"})
+    monkeypatch.setattr("workers.execution.time", SimpleNamespace(monotonic=lambda: SlowToLoad.clock))
+    told = installation.executor("http://nowhere")._call(ActionType(name="HOLD", handler="slow"), HOLD)
+    assert told == Retry("no time was left for the call")
     assert not Hanging.called.is_set()
 
 

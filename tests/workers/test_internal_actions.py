@@ -14,7 +14,7 @@ from domain.outcome import Outcome, Rejected, Retry, Unknown
 from tests.workers.test_races import race
 from tests.world import Installation, top_up
 from workers import definition_files
-from workers.cli.reading import print_action
+from workers.cli.showing import print_action
 from workers.sandbox import Sandbox
 
 GIVES_UP = {"name": "ADJUST_FLOAT", "guarantee": "neither", "service": "float", "path": "/float/adjustments"}

@@ -104,9 +104,37 @@ def test_people_are_told_what_they_ask_for_and_what_comes_next(desk: Desk) -> No
     assert f"policy {FIRST} asks for approval of version 2, in action " in said
     assert "actions show" in said
     action_id = said.split("in action ")[1][:36]
-    shown = desk.run("actions", "show", action_id)[1]
-    for part in ('"reason": "we grew"', '"min_votes": 3', '"replaces": 1', "2 of ops_admin", "finance-user-3"):
-        assert part in shown
+    lines = desk.run("actions", "show", action_id)[1].splitlines()
+    for line in (
+        "  reason       we grew",
+        f"  --- policy {FIRST} version 1",
+        f"  +++ policy {FIRST} version 2",
+        "  -      min_votes: 2",
+        "  +      min_votes: 3",
+    ):
+        assert line in lines
+    assert not any("priority" in line or "params" in line for line in lines), "what stays as it is is not told"
+    assert any("2 of ops_admin" in line for line in lines)
+
+
+def difference(desk: Desk, action_id: Any) -> Any:
+    return json.loads(desk.run("actions", "show", str(action_id), "--json")[1])["difference"]
+
+
+def test_who_votes_on_a_change_sees_what_it_was_compared_with_when_it_was_asked_for(desk: Desk) -> None:
+    first, second = (answer["action_id"] for answer in desk.told("apply", str(desk.file), "--as", "finance-user-3"))
+    desk.installation.drain()
+    assert difference(desk, second)["diff"].startswith(f"--- nothing\n+++ policy {SECOND} version 1")
+    before = difference(desk, first)
+    assert (before["before"], before["after"]) == (1, 2)
+    assert "-      min_votes: 2\n+      min_votes: 3" in before["diff"]
+    desk.agree()
+    assert difference(desk, first) == before, "though another version is in force by now"
+    (removal,) = desk.told("remove", FIRST, "--as", "finance-user-3")
+    desk.installation.drain()
+    assert "-      min_votes: 3" in difference(desk, removal["action_id"])["diff"].splitlines()
+    (created,) = desk.installation.tell("sira", top_up())
+    assert difference(desk, created.action_id) is None
 
 
 def test_who_asks_must_say_who_they_are_and_may_be_refused(desk: Desk, sandbox: Sandbox) -> None:
@@ -137,7 +165,11 @@ def test_the_history_of_a_policy_tells_who_agreed_to_each_version(desk: Desk) ->
     said = desk.says("history", FIRST)
     assert "without approval" in said
     assert f"ops-admin-1, ops-admin-2  {second['agreed_in']}" in said
-    assert "There never was policy Nothing" in desk.says("history", "Nothing", code=1)
+    assert "There never was a policy Nothing. See `ops-approval policies list`" in desk.says(
+        "history", "Nothing", code=1
+    )
+    for command in (["history"], ["diff"], ["remove", "--as", "finance-user-3"]):
+        assert "For the remediation rule add --kind remediation_rule." in desk.says(*command, "float_low", code=1)
 
 
 def test_a_difference_is_shown_line_by_line(desk: Desk) -> None:

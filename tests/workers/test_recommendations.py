@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -153,6 +154,23 @@ def test_the_newest_is_known_however_they_were_batched(company: Installation) ->
     assert found == {"r-9": "superseded", "r-1": "superseded", "r-5": "pending"}
     assert [row["id"] for row in read.list_recommendations(company.owner)] == ["r-5", "r-1", "r-9"]
     assert read.list_recommendations(company.owner, limit=1, offset=1)[0]["id"] == "r-1"
+
+
+def test_pages_are_whole_whatever_the_ids_are(company: Installation) -> None:
+    names = ["b", "a 2", "a 10", "é", "-1"]
+    company.tell("sira", *(recommend(name, tenant_id=f"agent-{number}") for number, name in enumerate(names)))
+    with company.owner.transaction():
+        company.owner.execute("set local session_replication_role = replica")
+        company.owner.execute("update proposals set created_at = now() where id <> 'b'")
+    expected = [row["id"] for row in read.list_recommendations(company.owner)]
+    assert (set(expected), expected[-1]) == ({*names}, "b")
+
+    def pages(after: str | None = None) -> Iterator[str]:
+        while found := read.list_recommendations(company.owner, limit=2, after=after):
+            yield from (row["id"] for row in found)
+            after = found[-1]["cursor"]
+
+    assert list(islice(pages(), 10)) == expected
 
 
 @pytest.mark.parametrize("person", ["pay-admin-1", "merchant-viewer", "nobody"])

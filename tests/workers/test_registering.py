@@ -125,6 +125,7 @@ def test_what_cannot_be_registered_is_not_even_asked_for(desk: Desk) -> None:
     stranger = ["enrol", "stranger", desk.generated("stranger", "--person")]
     assert "knows nobody named 'stranger'" in desk.says(*stranger, asks="finance-user-3", code=1)
     voting = ["register", "definitions", desk.generated("definitions-2"), "--type", "CastVote", "--kid", "d2"]
+    voting += ["--action-type", "*", "--role", "*"]
     Path(voting[2]).write_text(json.dumps(SigningKey.generate("d2", "definitions").public_jwk))
     assert "agree to its own" in desk.says(*voting, asks="finance-user-3", code=1)
     private = str(desk.directory / "billing.json")

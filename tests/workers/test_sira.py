@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from db import read
+from domain.proposal import FALLBACK
 from tests.workers.test_alerts import CREATED, decisions, make_due, remediate
 from tests.workers.test_crashes import Start, start  # noqa: F401 - a fixture
 from tests.world import Installation, wait_for
@@ -21,7 +22,7 @@ from workers import sira
 from workers.sandbox import Sandbox
 from workers.scheduler import Scheduler
 from workers.settings import Settings
-from workers.sira import FALLBACK, Sira
+from workers.sira import Sira
 
 ALERT = remediate("a-1").model_dump(mode="json")["alert"]
 SURE = {"action": "ADJUST_FLOAT", "confidence": 0.95, "params": {"adjustment": "top_up", "amount": 7}}

@@ -60,9 +60,9 @@ class Up:
         self.process = None
         return code
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, where: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *arguments], env=self.env, capture_output=True, text=True, timeout=90, check=False
+            [*COMMAND, *arguments], env=self.env, cwd=where, capture_output=True, text=True, timeout=90, check=False
         )
 
     def ask(self, *arguments: str) -> Any:
@@ -159,18 +159,39 @@ def test_ctrl_c_stops_it_cleanly_and_a_second_up_is_told_why_it_cannot(up: Up) -
     assert "ops-approval up" in late.stderr
 
 
-def test_the_readme_can_be_followed_by_hand(up: Up) -> None:
-    """Each command of its section "Try it by hand", as it stands there; ACTION is the id that creating printed."""
-    root = Path(__file__).parents[2]
-    section = (root / "README.md").read_text().partition("## Try it by hand")[2].partition("\n## ")[0]
-    start, *commands = [line for line in section.splitlines() if line.startswith("ops-approval ")]
-    up.start(*shlex.split(start, comments=True)[2:])
+def commands_in(text: str) -> list[list[str]]:
+    """What a page tells people to type after `ops-approval`, a comment in a file of definitions too."""
+    lines = re.sub(r"^# +", "", text, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("ops-approval ")]
+
+
+def follow(up: Up, commands: list[list[str]], where: Path) -> str:
+    """Type these commands in a directory; ACTION is the id that was printed first. What the last one printed."""
     action = ""
     for command in commands:
-        done = up.run(*(action if word == "ACTION" else word for word in shlex.split(command, comments=True)[1:]))
-        assert done.returncode == 0, done.stderr + done.stdout
+        done = up.run(*(action if word == "ACTION" else word for word in command), where=where)
+        assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
         action = action or next(iter(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", done.stdout)), "")
-    assert "executed" in done.stdout
+    return done.stdout
+
+
+def test_the_pages_can_be_followed_by_hand(up: Up, tmp_path: Path) -> None:
+    """Each command as it stands in the README, the page about alerts and the example of an action type."""
+    root = Path(__file__).parents[2]
+    (tmp_path / "examples").symlink_to(root / "examples")
+    readme, proposals, fee = (root / name for name in ("README.md", "docs/proposals.md", "examples/merchant_fee.yaml"))
+    start, *by_hand = commands_in(readme.read_text().partition("## Try it by hand")[2].partition("\n## ")[0])
+    define_fee, adjust_fee = (commands_in(fee.read_text())[part] for part in (slice(2), slice(2, None)))
+    up.start(*start[1:])
+    follow(up, define_fee, tmp_path)
+    assert "executed" in follow(up, by_hand, tmp_path)
+    blocks = re.findall(r"^```console\n(.*?)^```", proposals.read_text(), re.MULTILINE | re.DOTALL)
+    alert, *others = map(commands_in, blocks)
+    assert "auto_remediated" in follow(up, alert, tmp_path)
+    for commands in others:
+        follow(up, commands, tmp_path)
+    assert up.ask("recommendations", "show", "rec-7")["status"] == "pending_approval"
+    assert "Executed" in follow(up, adjust_fee, tmp_path)
 
 
 def test_services_that_no_shipped_action_type_has_stay_where_they_are_beside_a_sandbox() -> None:

@@ -122,13 +122,17 @@ def _print_voter(world: World, action: Action, voter: Voter, ahead: StepAhead | 
         out.print(f"  {refusal.code.value:<24}", shown(refusal.sentence))
     facts = {
         "voted": _has_voted(voter),
-        "holds": ", ".join(sorted(world.directory.roles_of(voter.person, world.now))) or "no role",
+        "holds": ", ".join(sorted(world.directory.roles_of(voter.person, world.now))) or _no_role(world, voter.person),
         "speaks for": _speaks_for(voter),
         "must agree": _needed(action.live_requirement),
         "votes bring": must_bring(action.requirement),
         "may approve": f"from {when(ahead.opens_at)} UTC on, as a step opens to {ahead.step.role}" if ahead else "",
     }
     print_facts(facts)
+
+
+def _no_role(world: World, person: str) -> str:
+    return "no role" if world.directory.has(person, world.now) else "no role: the directory knows nobody of that name"
 
 
 def _verdict(voter: Voter) -> str:

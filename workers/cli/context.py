@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
+import psycopg
 import redis
 import typer
 
@@ -17,6 +18,9 @@ from workers.envelope import SigningKey
 from workers.producer import Producer, Ticket
 from workers.queue import Queue
 from workers.settings import Settings
+
+NO_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedObject)
+"""What is raised where `ops-approval db init` was not run yet."""
 
 Data = Annotated[
     Path | None,
@@ -32,6 +36,9 @@ KeyFile = Annotated[
         "--key", envvar="OPS_APPROVAL_KEY", help="Key file to sign with; by default one of the data directory's."
     ),
 ]
+_MAKE_ACTIONS = frozenset({"CreateAction", "RemediateAlert", "RecommendAction"})
+"""Messages whose action is there only if they were not refused."""
+
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the receipt and print it.")]
 TimeoutSeconds = Annotated[int, typer.Option(min=1, help="How long to wait at most.")]
 
@@ -156,7 +163,7 @@ def print_receipt(receipt: dict[str, Any], *, as_json: bool) -> None:
         return
     code = f" ({receipt['code']})" if receipt["code"] else ""
     out.print(coloured(receipt["outcome"]), shown(f"{code} {receipt['sentence']}").strip())
-    if receipt["action_id"] and not (is_refusal(receipt) and receipt["type"] == "CreateAction"):
+    if receipt["action_id"] and not (is_refusal(receipt) and receipt["type"] in _MAKE_ACTIONS):
         out.print(f"action {receipt['action_id']}", style="dim")
     if receipt["outcome"] == "parked":
         out.print("If that id is a mistake: `ops-approval actions list` shows the actions that there are.", style="dim")

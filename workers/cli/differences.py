@@ -40,8 +40,10 @@ def print_differences(found: Sequence[Compared], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(each) for each in found])
         return
-    lines = [line for each in found for line in each.diff.splitlines()]
-    for line in lines:
-        out.print(Text(shown(line), _STYLES.get(line[:1], "")))
-    if not lines:
-        out.print("Nothing differs.")
+    print_lines([line for each in found for line in each.diff.splitlines()])
+
+
+def print_lines(diff: Sequence[str], indent: str = "") -> None:
+    """The lines of differences for people, in colour."""
+    for line in diff or ["Nothing differs."]:
+        out.print(Text(f"{indent}{shown(line)}", _STYLES.get(line[:1], "")))

@@ -60,4 +60,5 @@ def _print(told: dict[str, Any], *, as_json: bool) -> None:
         return
     at = told["at"][:19].replace("T", " ")
     out.print(shown(f"{told['id']}  {at}  {told['action_id']}  {told['action_type']}  "), end="")
-    out.print(coloured(told["event"]), shown(f"by {told['actor']}; it is {told['status']}"))
+    reason = f": {told['data']['reason']}" if "reason" in told["data"] else ""
+    out.print(coloured(told["event"]), shown(f"by {told['actor']}; it is {told['status']}{reason}"))

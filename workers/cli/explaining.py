@@ -65,7 +65,7 @@ def _read(file: Path) -> CreateAction:
         fail(f"{file} is not the JSON of a CreateAction: {error}. See docs/wire-format.md.")
     body = parse_body(CreateAction.__name__, document)
     if isinstance(body, Refusal):
-        fail(f"{file}: {body.sentence} See docs/wire-format.md.")
+        fail(f"{file}: {body.sentence.removesuffix('.')}. See docs/wire-format.md.")
     assert isinstance(body, CreateAction)  # noqa: S101 - that is what was asked for
     return body
 

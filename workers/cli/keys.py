@@ -23,6 +23,10 @@ from workers.public_keys import PublicKey, read_public
 keys = typer.Typer(help="Whose messages count, and for what.", no_args_is_help=True)
 
 _LONGEST_KID = 200
+_NEEDED = dict.fromkeys(
+    ("CreateAction", "RemediateAlert", "RecommendAction"), ("--origin", "--action-type")
+) | dict.fromkeys(("CastVote", "ExecuteAction"), ("--action-type", "--role"))
+"""Without which parts of its scope a key's messages of a type are all refused."""
 
 MessageTypes = Annotated[list[str], typer.Option("--type", help=f"A message type: {', '.join(BODIES)}; repeatable.")]
 Origins = Annotated[
@@ -205,6 +209,10 @@ def _scope(
 ) -> Scope:
     if unknown := sorted(set(types) - set(BODIES)):
         fail(f"There is no message type {', '.join(unknown)}. Known are {', '.join(BODIES)}.")
+    given = {"--origin": origins, "--action-type": action_types, "--role": roles}
+    for name in types:
+        if missing := [option for option in _NEEDED.get(name, ()) if not given[option]]:
+            fail(f"A key does nothing with {name} unless it has {' and '.join(missing)}. Say for which, or * for all.")
     try:
         return Scope(
             types=tuple(types),

@@ -32,9 +32,11 @@ from workers.cli import (
     proposals,
     reading,
     sending,
+    showing,
     up,
 )
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
+from workers.cli.context import NO_SCHEMA
 from workers.settings import why_unusable
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
@@ -55,6 +57,7 @@ app.command()(sending.create)
 app.command()(sending.vote)
 app.command()(sending.execute)
 app.command()(sending.cancel)
+reading.actions.command("show")(showing.show)
 reading.actions.command("pending")(overview.pending)
 reading.actions.command("history")(overview.action_history)
 reading.actions.command("stats")(overview.stats)
@@ -94,7 +97,7 @@ def main() -> None:
 def _run() -> None:
     try:
         app()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedObject):
+    except NO_SCHEMA:
         fail("The database has no schema yet. Run `ops-approval db init` as its owner.", WRONG_USE)
     except psycopg.errors.InsufficientPrivilege as error:
         fail(

@@ -98,7 +98,8 @@ def show_message(
     )
     for name in names:
         if message[name] is not None:
-            out.print(f"  {name:<14}", shown(message[name]))
+            told_at = f"{when(message[name])} UTC" if name.endswith("_at") else message[name]
+            out.print(f"  {name:<14}", shown(told_at))
     out.print(f"  {'content_sha256':<14}", message["content_sha256"].hex())
     if told is not None:
         signed = "says" if message["issuer"] else "claims to say"

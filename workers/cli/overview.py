@@ -1,24 +1,19 @@
 """Commands that look over many actions: what waits for whom, what a person did, and figures."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from db import read
-from db.read.pages import FURTHEST_OFFSET, MOST_ROWS
 from domain import duration
-from workers.cli.console import AsJson, coloured, fail, out, print_json, print_table, shown, when
+from workers.cli.console import AsJson, coloured, fail, shown, when
 from workers.cli.context import Data, open_reader
+from workers.cli.paging import After, Limit, Offset, print_rows, told_of_cursors
 
 votes = typer.Typer(help="Who voted what.", no_args_is_help=True)
 
 Person = Annotated[str, typer.Argument(help="The person, as the directory calls them; or a machine.")]
-Limit = Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="At most so many.")]
-Offset = Annotated[int, typer.Option(min=0, max=FURTHEST_OFFSET, help="Pass over so many first.")]
-After = Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on after the row with this cursor.")]
 
 
 def pending(
@@ -34,10 +29,10 @@ def pending(
     """Actions that wait for the vote of a role, or of a person who is named one by one, the newest first."""
     if not roles and not person:
         fail("Say whose votes are waited for: --role ROLE, or --person PERSON for those who are named one by one.")
-    with open_reader(data) as conn, _told_of_cursors():
+    with open_reader(data) as conn, told_of_cursors():
         found = read.get_pending_actions(conn, roles or [], limit, offset, after=after, person=person)
     columns = ("id", "type", "target", "status", "for", "against", "quorum", "by", "expires (UTC)")
-    _print(found, columns, _pending_row, "No action waits for them.", limit, as_json=as_json)
+    print_rows(found, columns, _pending_row, "No action waits for them.", limit, as_json=as_json)
 
 
 def action_history(
@@ -50,10 +45,10 @@ def action_history(
     data: Data = None,
 ) -> None:
     """Actions that somebody created, triggered through a machine, or had executed, the newest first."""
-    with open_reader(data) as conn, _told_of_cursors():
+    with open_reader(data) as conn, told_of_cursors():
         found = read.get_user_action_history(conn, person, limit, offset, after=after)
     columns = ("created (UTC)", "id", "type", "target", "status", "part")
-    _print(found, columns, _action_row, f"{shown(person)} had no part in any action.", limit, as_json=as_json)
+    print_rows(found, columns, _action_row, f"{shown(person)} had no part in any action.", limit, as_json=as_json)
 
 
 @votes.command("history")
@@ -67,10 +62,10 @@ def vote_history(
     data: Data = None,
 ) -> None:
     """The newest vote of somebody on each action, the last first, and what became of the action."""
-    with open_reader(data) as conn, _told_of_cursors():
+    with open_reader(data) as conn, told_of_cursors():
         found = read.get_user_vote_history(conn, person, limit, offset, after=after)
     columns = ("voted (UTC)", "action", "type", "target", "vote", "action is", "comment")
-    _print(found, columns, _vote_row, f"{shown(person)} has not voted.", limit, as_json=as_json)
+    print_rows(found, columns, _vote_row, f"{shown(person)} has not voted.", limit, as_json=as_json)
 
 
 def stats(*, as_json: AsJson = False, data: Data = None) -> None:
@@ -78,7 +73,7 @@ def stats(*, as_json: AsJson = False, data: Data = None) -> None:
     with open_reader(data) as conn:
         found = read.get_approval_stats(conn)
     columns = ("type", "total", "approved", "rejected", "expired", "to a decision", "approval rate")
-    _print(found, columns, _stats_row, "No actions.", as_json=as_json)
+    print_rows(found, columns, _stats_row, "No actions.", as_json=as_json)
 
 
 def summary(*, as_json: AsJson = False, data: Data = None) -> None:
@@ -86,34 +81,7 @@ def summary(*, as_json: AsJson = False, data: Data = None) -> None:
     with open_reader(data) as conn:
         found = read.get_pending_summary(conn)
     columns = ("type", "status", "actions", "oldest (UTC)")
-    _print(found, columns, _summary_row, "No action waits for votes.", as_json=as_json)
-
-
-@contextmanager
-def _told_of_cursors() -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        fail(f"{str(error)[0].upper()}{str(error)[1:]}.")
-
-
-def _print(
-    found: list[dict[str, Any]],
-    columns: tuple[str, ...],
-    row_of: Callable[[dict[str, Any]], tuple[str | Text, ...]],
-    nothing: str,
-    limit: int | None = None,
-    *,
-    as_json: bool,
-) -> None:
-    if as_json:
-        print_json(found)
-    elif not found:
-        out.print(nothing)
-    else:
-        print_table(columns, map(row_of, found))
-        if len(found) == limit:
-            out.print(f"There may be more: --after {found[-1]['cursor']}", style="dim")
+    print_rows(found, columns, _summary_row, "No action waits for votes.", as_json=as_json)
 
 
 def _target(row: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Commands about what people define: asking for changes, their history, and what is in force."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -79,8 +79,7 @@ def remove_policy(
         agreement, definitions = needs_agreement(conn), load_definitions(conn)
     difference = definition_changes.removal(definitions, kind, name)
     if difference is None:
-        see = "policies" if kind == "policy" else "types"
-        fail(f"There is no {_words(kind)} {shown(name)} in force. See `ops-approval {see} list`.", REFUSED)
+        _fail_unknown(f"There is no {_words(kind)} {shown(name)} in force.", name, kind, data)
     if not agreement:
         with open_owner(data) as conn:
             put_in_force(conn, kind, name, None, by=me())
@@ -195,9 +194,21 @@ def _versions(name: str, kind: Kind, data: Path | None) -> list[dict[str, Any]]:
     with open_reader(data) as conn:
         versions = list_versions(conn, kind, name)
     if not versions:
-        see = "policies" if kind == "policy" else "types"
-        fail(f"There never was {_words(kind)} {shown(name)}. See `ops-approval {see} list`.", REFUSED)
+        _fail_unknown(
+            f"There never was {'an' if kind == 'action_type' else 'a'} {_words(kind)} {shown(name)}.", name, kind, data
+        )
     return versions
+
+
+_LISTS: dict[Kind, str] = {"policy": "policies list", "action_type": "types list", "remediation_rule": "alerts rules"}
+
+
+def _fail_unknown(said: str, name: str, kind: Kind, data: Path | None) -> NoReturn:
+    """Say so, and of which other kind there is something of that name, or else where names are listed."""
+    with open_reader(data) as conn:
+        meant = next((other for other in _LISTS if other != kind and list_versions(conn, other, name)), None)
+    see = f"See `ops-approval {_LISTS[kind]}`." if meant is None else f"For the {_words(meant)} add --kind {meant}."
+    fail(f"{said} {see}", REFUSED)
 
 
 def _version_row(row: dict[str, Any]) -> tuple[str, ...]:

@@ -1,9 +1,7 @@
 """Commands that read: actions, their trails, receipts."""
 
-import json
 import re
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,15 +11,11 @@ from rich.text import Text
 from db import read
 from db.connect import Connection
 from db.invariants import snapshot
-from domain import quorum_tree
 from domain import trail as trails
-from domain.executing import EXECUTOR_ROLES
 from domain.lifecycle import OPEN, Status
-from domain.quorum import Requirement
 from domain.trail import Event, EventName
-from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, print_table, shown, when
+from workers.cli.console import REFUSED, AsJson, coloured, fail, out, print_json, print_table, shown, when
 from workers.cli.context import Data, action_argument, open_reader
-from workers.cli.why import why
 from workers.invariants import trail_problems
 
 actions = typer.Typer(help="What was asked for, and what became of it.", no_args_is_help=True)
@@ -30,14 +24,7 @@ receipts = typer.Typer(help="The engine's answers to messages.", no_args_is_help
 ActionId = Annotated[UUID, action_argument("The action.")]
 _UNFINISHED = OPEN | {Status.APPROVED, Status.EXECUTING, Status.OUTCOME_UNKNOWN}
 
-
-_WAYS_OUT = {
-    Status.OUTCOME_UNKNOWN: "people to find out, and `ops-approval create RESOLVE_OUTCOME` to say so",
-    Status.FAILED: "nothing; `ops-approval create RETRY` to have it tried again",
-}
-
-
-_RATIFIED = {
+RATIFIED = {
     EventName.GLASS_BROKEN: "not ratified yet",
     EventName.RATIFIED: "ratified",
     EventName.RATIFICATION_REFUSED: "ratification refused",
@@ -73,7 +60,7 @@ def _list_row(row: dict[str, Any]) -> tuple[str | Text, ...]:
     if row["unreachable"]:
         status.append(", unreachable")
     if row["glass"] is not None:
-        status.append(f", {_RATIFIED[row['glass']]}", style=coloured(row["glass"]).style)
+        status.append(f", {RATIFIED[row['glass']]}", style=coloured(row["glass"]).style)
     until = when(_expires_at(row))
     return (str(row["id"]), row["action_type"], target, status, *votes, row["created_by"], until)
 
@@ -83,106 +70,6 @@ def _expires_at(row: dict[str, Any]) -> datetime | None:
     waits_to_be_executed = row["status"] == Status.APPROVED and row["next_attempt_at"] is None
     expires_at: datetime | None = row["due_at"] if waits_to_be_executed else row["expires_at"]
     return expires_at if waits_to_be_executed or row["status"] in OPEN else None
-
-
-@actions.command("show")
-def show(action_id: ActionId, *, as_json: AsJson = False, data: Data = None) -> None:
-    """One action: what it would do, who must agree, who has, and what became of it."""
-    action = get_action(data, action_id)
-    if as_json:
-        print_json(action)
-    else:
-        print_action(action)
-
-
-def get_action(data: Path | None, action_id: UUID) -> dict[str, Any]:
-    """An action with its votes; who asks for one that is not there is told so."""
-    with open_reader(data) as conn:
-        action = read.get_action_with_votes(conn, action_id)
-    if action is None:
-        fail(
-            f"There is no action {action_id}. A message that asked for it may have been refused: see its receipt.",
-            REFUSED,
-        )
-    return action
-
-
-def print_action(action: dict[str, Any]) -> None:
-    """An action for people."""
-    out.print(f"{action['action_type']} ", style="bold", end="")
-    out.print(coloured(action["status"]))
-    requirement = Requirement.model_validate(action["requirement"])
-    must_agree = quorum_tree.in_words(requirement.tree)
-    others = "; or so of what caused it" if action["caused_by"] else ""
-    kept_out = ", ".join(requirement.excluded)
-    facts = {
-        "id": action["id"],
-        "params": json.dumps(action["params"], ensure_ascii=False),
-        "target": f"{action['target_tenant_type'] or ''} {action['target_tenant_id'] or ''}".strip(),
-        "risk": action["risk_level"],
-        "asked for": f"by {action['created_by']} through {action['origin']}, {when(action['created_at'])} UTC",
-        "caused by": action["caused_by"],
-        "policy": f"{action['policy_name']} (version {action['policy_version']})",
-        "must agree": f"{must_agree}, ratio {action['required_ratio']}, until {when(action['expires_at'])} UTC",
-        "escalates": _escalation(requirement, action) if requirement.escalation and action["status"] in OPEN else None,
-        "votes bring": must_bring(requirement),
-        "may veto": ", ".join(requirement.veto_roles),
-        "may alone": requirement.break_glass,
-        "may not": f"{kept_out} (asked for it, or is its target{others})" if kept_out else None,
-        "waits for": _waits_for(action),
-        "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
-        "content": action["content_hash"],
-        "next try": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.APPROVED else None,
-        "next asked": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.OUTCOME_UNKNOWN else None,
-        "executed by" if action["executed_at"] else "executor": action["executed_by"],
-        "result": json.dumps(action["result"], ensure_ascii=False) if action["result"] is not None else None,
-        "error": action["error"],
-    }
-    for name, value in facts.items():
-        if value not in (None, "", "None", " UTC"):
-            out.print(f"  {name:<12}", shown(value))
-    for line in why(action["params"]):
-        out.print(f"  {'sira':<12}", shown(line))
-    for vote in action["votes"]:
-        comment = f": {vote['comment']}" if vote["comment"] else ""
-        lost = " (does not count: its key is revoked)" if vote["key_compromised"] else ""
-        acting = f" (may act for {', '.join(vote['acts_for'])})" if vote["acts_for"] else ""
-        out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']}{acting} {vote['vote']}{lost}{comment}"))
-    for told in action["glass"]:
-        out.print(f"  {'glass':<12}", shown(_glass(told, is_last=told is action["glass"][-1])))
-    for attempt in action["attempts"]:
-        reason = f": {attempt['reason']}" if attempt["reason"] else ""
-        out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))
-    for other in action["led_to"]:
-        out.print(f"  {'led to':<12}", shown(f"{other['action_type']} {other['id']} {other['status']}"))
-
-
-def _glass(told: dict[str, Any], *, is_last: bool) -> str:
-    """Who broke glass and why, or what others said of it."""
-    if told["event"] != EventName.GLASS_BROKEN:
-        agreed = told.get("agreed_in") or f"{told['refused_in']} is {told['reason']}"
-        return f"{_RATIFIED[told['event']]} ({agreed})"
-    so_far = f" ({_RATIFIED[EventName.GLASS_BROKEN]})" if is_last else ""
-    return f"broken by {told['person']} as {told['role']}{so_far}: {told['reason']}"
-
-
-def _escalation(requirement: Requirement, action: dict[str, Any]) -> str:
-    """Which step is open, until when, and who comes after it."""
-    reached, steps = action["steps_reached"], [str(step) for step in requirement.escalation]
-    until, later = f"{when(action['expires_at'])} UTC", "; then ".join([*steps[reached:], "it expires"])
-    if reached == 0:
-        return f"at {until} to {later}"
-    return f"step {reached} of {len(steps)} is open to {steps[reached - 1]} until {until}; then {later}"
-
-
-def _waits_for(action: dict[str, Any]) -> str | None:
-    if action["unreachable"] and action["status"] in OPEN:
-        return (
-            "its deadline, or a changed vote: no approval is in reach, even if everybody left approved (see its trail)"
-        )
-    if action["status"] == Status.APPROVED and action["next_attempt_at"] is None:
-        return f"`ops-approval execute` by one of {' or '.join(sorted(EXECUTOR_ROLES))}, until {when(action['due_at'])} UTC"
-    return _WAYS_OUT.get(action["status"]) if action["next_attempt_at"] is None else None
 
 
 @actions.command("trail")
@@ -291,7 +178,7 @@ def list_holders(
     if as_json:
         print_json(found)
     elif not found:
-        out.print(f"Nobody holds {shown(role)}.")
+        out.print(f"Nobody holds {shown(role)}. See `ops-approval directory list`.")
     else:
         columns = ("person", "acts for", "since (UTC)", "until (UTC)")
         told = ((row["id"], row["acts_for"] or "", when(row["starts_at"]), when(row["ends_at"])) for row in found)

@@ -13,7 +13,7 @@ from domain.exact_json import MAX_BYTES, parse_json
 from domain.lifecycle import OPEN, Status
 from domain.messages import MAX_SNAPSHOT_BYTES, CancelAction, CastVote, CreateAction, ExecuteAction, SyncDirectory
 from domain.quorum import Choice
-from workers.cli import reading
+from workers.cli import reading, showing
 from workers.cli.console import REFUSED, AsJson, fail, out, print_json, shown
 from workers.cli.context import (
     Data,
@@ -52,27 +52,27 @@ def body_of(model: type[B], fields: dict[str, Any]) -> B:
         fail(f"{mistakes.told(error)[0]}.")
 
 
-def _json_object(text: str, option: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def _json_object(text: str, source: str, such_as: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     try:
         value = parse_json(text.encode(), max_bytes)
     except ValueError as error:
-        fail(f"{option}: {error}. Write one JSON object, such as {_EXAMPLE}.")
+        fail(f"{source}: {error}. Write one JSON object, such as {such_as}.")
     if not isinstance(value, dict):
-        fail(f"{option}: expected one JSON object, such as {_EXAMPLE}.")
+        fail(f"{source}: expected one JSON object, such as {such_as}.")
     return value
 
 
-def json_in(file: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """The JSON object in a file; who names one without is told why."""
+def json_in(file: Path, such_as: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """The JSON object in a file; who names one without is told why, and where there is an example."""
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         fail(f"{file} cannot be read: {why_unreadable(error)}.")
-    return _json_object(text, str(file), max_bytes)
+    return _json_object(text, str(file), such_as, max_bytes)
 
 
 def create(
-    action_type: Annotated[str, typer.Argument(help="What to do, for example FREEZE_MERCHANT.")],
+    action_type: Annotated[str, typer.Argument(help="What to do, for example FREEZE_MERCHANT; see `types list`.")],
     created_by: Annotated[str, typer.Option("--as", help="Who asks for it: a person of the directory, or a machine.")],
     params: Annotated[str, typer.Option(help="The action's params, a JSON object.")] = "{}",
     origin: Annotated[str, typer.Option(help="sira, system, ops_ui, module or alert.")] = "ops_ui",
@@ -96,7 +96,7 @@ def create(
     fields = {
         "action_type": action_type,
         "created_by": created_by,
-        "params": _json_object(params, "--params"),
+        "params": _json_object(params, "--params", _EXAMPLE),
         "origin": origin,
         "idempotency_key": idempotency_key,
         "triggered_by": triggered_by,
@@ -158,8 +158,8 @@ def vote(
 
 def _reviewed(data: Path | None, action_id: UUID, voter: str, choice: Choice) -> str:
     """Show an action and ask whether this is to be voted on it; the hash of what was shown."""
-    action = reading.get_action(data, action_id)
-    reading.print_action(action)
+    action = showing.get_action(data, action_id)
+    showing.print_action(action)
     if not typer.confirm(f"Vote {choice.value} on this as {voter}?", err=True):
         fail("Nothing was sent.", REFUSED)
     return str(action["content_hash"])
@@ -258,6 +258,6 @@ def sync(
     data: Data = None,
 ) -> None:
     """Send the whole directory as it is now; who is not in it any more loses every role."""
-    body = body_of(SyncDirectory, json_in(file, MAX_SNAPSHOT_BYTES))
+    body = body_of(SyncDirectory, json_in(file, "examples/directory.json", MAX_SNAPSHOT_BYTES))
     producer = open_producer(data, key, "directory")
     send(producer, body, data, wait=wait, as_json=as_json, timeout_seconds=timeout_seconds)
