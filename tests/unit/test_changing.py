@@ -223,8 +223,11 @@ def test_a_policy_for_everything_does_not_let_one_alone_change_the_rules(rules: 
         {"params.replaces": {"$ne": "none"}},
         {"params.definition": {"$gt": 5}},
         {"$or": [{"origin": "alert"}, {"params.kind": 1}]},
+        {"params.name": 5},
+        {"params.kind": "policy", "params.name": 5},
+        {"target_tenant_type": "definition", "params.name": 5},
     ],
-    ids=["text", "number", "null", "within"],
+    ids=["text", "number", "null", "within", "name", "of policies", "of definitions"],
 )
 def test_a_policy_that_would_have_its_own_removal_refused_is_not_asked_for(criteria: dict[str, Any]) -> None:
     engine = Company()

@@ -175,3 +175,15 @@ def test_approvers_are_needed_beside_those_of_the_policy() -> None:
     assert "beside what policy P asks for, it would lack 2 more of ops_admin" in sentence
     assert codes(MULTI | {"approver_role": "finance_ops"}, people=True) == []
     assert codes(MULTI, criteria={"params.amount": {"$gte": 5}}, people=True) == [], "which policy it is is not known"
+
+
+def test_doubts_about_policies_are_told_before_those_about_rules() -> None:
+    rules = {"required_quorum": ADMINS, "allow_self_approval": True, "auto_execute": False}
+    rule = {"name": "float_low", "auto_action": {"action_type": "TOP_UP"}, "auto_threshold": 0}
+    definitions = Definitions(
+        policies=(Versioned(1, Policy.model_validate({"name": "P", "criteria": {}, "policy": rules})),),
+        action_types=(Versioned(1, TYPE),),
+        remediation_rules=(Versioned(1, RemediationRule.model_validate(rule)),),
+    )
+    told = [(doubt.kind, doubt.code) for doubt in lint(definitions, None)]
+    assert told == [("policy", "self_approval"), ("remediation_rule", "always_sure_enough")]

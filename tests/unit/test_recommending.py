@@ -192,6 +192,13 @@ def test_one_that_is_not_known_is_an_ordinary_action(sira: Sira) -> None:
     assert answer(sira.apply("pay", **unnamed)) == "applied"
 
 
+@pytest.mark.parametrize("value", [["r-1"], {"id": "r-1"}, True, None, 1.5])
+def test_what_is_no_name_names_no_recommendation_though_it_is_spelt_alike(sira: Sira, value: Any) -> None:
+    sira.recommend(str(value))
+    assert answer(sira.apply("pay", params=ENRICHED | {"sira_recommendation_id": value})) == "applied"
+    assert sira.proposal(str(value)).action_id is None
+
+
 def test_it_is_applied_once(sira: Sira) -> None:
     sira.recommend()
     first = sira.apply().action_id

@@ -168,6 +168,20 @@ def test_what_is_not_to_be_answered_is_skipped_with_its_reason(
     assert alerts.world.actions == {}
 
 
+def test_what_is_open_for_the_same_is_named_by_the_decision(alerts: Alerts) -> None:
+    alerts.define("action_type", TYPE.model_dump(mode="json") | {"exclusive_params": ["agent_id"]})
+    open_now = alerts.created()
+    receipt = alerts.alert()
+    assert (answer(receipt), receipt.action_id) == ("already_open", open_now)
+    kept = {"code": "already_open", "error": receipt.sentence, "ops_action_id": str(open_now)}
+    assert alerts.proposal().decisions[-1]["details"] == kept
+
+
+def test_where_sira_says_not_why_the_action_says_nothing_of_it(alerts: Alerts) -> None:
+    action = alerts.action(made(alerts.alert(said={"action": "TOP_UP", "confidence": 0.95})))
+    assert action.params == {"agent_id": "agent-1", "alert_id": "a-1", "sira_confidence": 0.95}
+
+
 def test_who_is_not_sure_enough_is_told_how_sure_to_be(alerts: Alerts) -> None:
     sentence = alerts.alert(said=SURE | {"confidence": 0.8999}).sentence
     assert sentence == "Nothing is done: SIRA is sure to 0.8999, and 0.90 is asked for."
