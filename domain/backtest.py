@@ -114,6 +114,7 @@ def _vote(event: Event) -> Vote:
         jti=told["jti"],
         kid=told["kid"],
         content_hash=told["content_hash"],
+        break_glass=told["break_glass"],
         metadata={},
         recorded_at=event.at,
     )

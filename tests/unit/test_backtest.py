@@ -15,6 +15,7 @@ from domain.policy import Policy
 from domain.refusals import Code, Refusal
 from domain.trail import EventName
 from tests.unit.in_memory import BODY, HOUR, NOW, RULES, TYPE, InMemory
+from tests.unit.test_break_glass import GLASS, broken, created, engine_with
 from tests.unit.test_delegation import acting
 
 THREE = {"required_quorum": {"type": "role", "value": {"role": "finance_ops", "min_votes": 3}}}
@@ -52,7 +53,7 @@ def past(engine: InMemory, action: UUID, wishes: dict[str, Any] | None) -> Past:
         body=CreateAction.model_validate(BODY | (wishes or {})),
         action_type=Versioned(1, TYPE),
         caused_by=None,
-        events=tuple(engine.world.changes.events),
+        events=tuple(event for event in engine.world.changes.events if event.action_id == action),
         directory=engine.world.directory,
         compromised={},
     )
@@ -150,6 +151,17 @@ def test_a_vote_whose_key_was_compromised_by_then_counts_for_nothing() -> None:
     assert came_to(later, {}) == "approved"
     before = Past(**{name: getattr(was, name) for name in Past.__slots__} | {"compromised": {"tooling-1": NOW}})
     assert came_to(before, {}) == "pending"
+
+
+def test_who_broke_glass_approves_alone_where_the_draft_lets_them() -> None:
+    engine = engine_with()
+    action = created(engine)
+    assert broken(engine, action) == "applied"
+    was = past(engine, action, None)
+    assert was.came_to == "approved"
+    assert came_to(was, {"break_glass": GLASS}) == "approved"
+    assert came_to(was, {"break_glass": GLASS | {"role": "ops_admin"}}) == "pending"
+    assert came_to(was, {}) == "pending"
 
 
 def test_where_no_policy_can_be_chosen_it_is_refused() -> None:
