@@ -49,12 +49,19 @@ structlog.configure(
 )
 
 
+_started: dict[str, str] = {}
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Tell with each test which servers run: what is told of a run as a whole is lost where several processes share it."""
+    item.user_properties += _started.items()
+
+
 @pytest.fixture(scope="session")
-def servers(record_testsuite_property: Callable[[str, str], None]) -> Iterator[Servers]:
+def servers() -> Iterator[Servers]:
     """One Postgres and one Valkey."""
     with _servers() as servers:
-        for kind, version in versions(servers.urls).items():
-            record_testsuite_property(kind, version)
+        _started.update(versions(servers.urls))
         _make_template(servers.urls.database_url)
         yield servers
 
@@ -147,12 +154,12 @@ def own_servers() -> Iterator[tuple[Servers, Installation]]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_of_the_run(record_testsuite_property: Callable[[str, str], None]) -> Iterator[RabbitMQ]:
+def rabbitmq_of_the_run() -> Iterator[RabbitMQ]:
     """One RabbitMQ node, where it is installed."""
     if (path := program()) is None:
         pytest.skip("rabbitmq-server is not installed")
     with tempfile.TemporaryDirectory(prefix="ops-test-") as directory, RabbitMQ(path, Path(directory)) as node:
-        record_testsuite_property("rabbitmq", f"RabbitMQ {node.version()}")
+        _started["rabbitmq"] = f"RabbitMQ {node.version()}"
         yield node
 
 
