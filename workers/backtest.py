@@ -1,6 +1,6 @@
 """Past actions held against a draft of policies: read in pages, lived again in memory; nothing is changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,6 +16,7 @@ from domain.definitions import Definitions, Versioned
 from domain.directory import Directory
 from domain.messages import CreateAction, parse_body
 from domain.refusals import Refusal
+from domain.world import Action
 from workers.envelope import signed_payload
 
 PAGE = 200
@@ -38,31 +39,32 @@ class Compared:
 def compare(conn: Connection, definitions: Definitions, draft: Definitions, limit: int) -> Iterator[Compared]:
     """The newest actions, at most `limit`, the newest first; `definitions` are those that they were created under."""
     last: tuple[datetime, UUID] | None = None
+    directory: Directory | None = None  # of the time of the newest page, and so of all before it
     while limit > 0:
         with snapshot(conn):
             page = history.list_newest(conn, last, min(PAGE, limit))
-            ring, directory = load_key_ring(conn), look.past_directory(conn)
-            pasts = [_past(conn, action_id, definitions, directory, ring) for _, action_id in page]
-        yield from (Compared(past, backtest.replay(past, draft, ring.now)) for past in pasts if past is not None)
+            ring = load_key_ring(conn)
+            directory = look.past_directory(conn) if directory is None else directory
+            seen = history.get_several(conn, [action_id for _, action_id in page])
+            causes = history.get_several(conn, [item.action.caused_by for item in seen if item.action.caused_by])
+        by_id = {item.action.id: item.action for item in causes}
+        pasts = [_past(item, by_id, definitions, directory, ring) for item in seen]
+        yield from (Compared(past, backtest.replay(past, draft, ring.now)) for past in pasts)
         if not page:
             return
         last, limit = page[-1], limit - len(page)
 
 
 def _past(
-    conn: Connection, action_id: UUID, definitions: Definitions, directory: Directory, ring: KeyRing
-) -> Past | None:
-    seen = history.get(conn, action_id)
-    if seen is None:
-        return None
+    seen: History, causes: Mapping[UUID, Action], definitions: Definitions, directory: Directory, ring: KeyRing
+) -> Past:
     action = seen.action
-    cause = history.get(conn, action.caused_by) if action.caused_by is not None else None
     version = action.action_type_version
     return Past(
         action=action,
         body=_body(seen, ring),
         action_type=Versioned(version, definitions.action_type(action.action_type, version)),
-        caused_by=None if cause is None else cause.action,
+        caused_by=None if action.caused_by is None else causes.get(action.caused_by),
         events=tuple(seen.events),
         directory=directory,
         compromised=seen.compromised,
