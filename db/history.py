@@ -1,7 +1,9 @@
 """Everything that the database knows about one action, to be looked at as a whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, LiteralString
 from uuid import UUID
 
 from db import rows
@@ -55,26 +57,45 @@ def list_newest(conn: Connection, after: tuple[datetime, UUID] | None, limit: in
 
 def get(conn: Connection, action_id: UUID) -> History | None:
     """The history of an action; raises ValueError or KeyError if its rows are nothing that this release ever wrote."""
-    row = conn.execute("select * from actions where id = %s", [action_id]).fetchone()
-    if row is None:
-        return None
-    action = rows.action(row)
-    events = conn.execute("select * from events where action_id = %s order by seq", [action_id]).fetchall()
-    votes = conn.execute("select * from votes where action_id = %s", [action_id]).fetchall()
-    messages = conn.execute(
-        "select * from messages where action_id = %s and outcome in ('applied', 'duplicate') order by id", [action_id]
-    ).fetchall()
+    return next(iter(get_several(conn, [action_id])), None)
+
+
+def get_several(conn: Connection, action_ids: Sequence[UUID]) -> list[History]:
+    """The histories of those of these actions that are there, in this order, in one statement for each table; raises as `get` does."""
+
+    def of_each(statement: LiteralString) -> dict[UUID, list[dict[str, Any]]]:
+        found: dict[UUID, list[dict[str, Any]]] = {}
+        for row in conn.execute(statement, [list(action_ids)]).fetchall():
+            found.setdefault(row["action_id"], []).append(row)
+        return found
+
+    kept = conn.execute("select * from actions where id = any(%s)", [list(action_ids)]).fetchall()
+    actions = {row["id"]: rows.action(row) for row in kept}
+    events = of_each("select * from events where action_id = any(%s) order by action_id, seq")
+    votes = of_each("select * from votes where action_id = any(%s)")
+    messages = of_each(
+        "select * from messages where action_id = any(%s) and outcome in ('applied', 'duplicate') order by action_id, id"
+    )
     compromised = conn.execute(
         "select kid, revoked_at from keys where revoked_why = 'compromised' and kid = any(%s)",
-        [[vote["kid"] for vote in votes]],
+        [sorted({vote["kid"] for cast in votes.values() for vote in cast})],
     ).fetchall()
-    roles = sorted(pool_roles(action.requirement.tree))
-    pools = conn.execute("select * from grants where role = any(%s)", [roles]).fetchall() if roles else []
-    return History(
-        action=action,
-        events=[rows.event(item) for item in events],
-        votes=[rows.vote(item) for item in votes],
-        messages=[rows.record(item) for item in messages],
-        compromised={item["kid"]: item["revoked_at"] for item in compromised},
-        pools=[rows.grant(item) for item in pools],
-    )
+    pools = {action_id: pool_roles(action.requirement.tree) for action_id, action in actions.items()}
+    roles = sorted(frozenset().union(*pools.values()))
+    grants = conn.execute("select * from grants where role = any(%s)", [roles]).fetchall() if roles else []
+    return [
+        History(
+            action=actions[action_id],
+            events=[rows.event(row) for row in events.get(action_id, ())],
+            votes=[rows.vote(row) for row in votes.get(action_id, ())],
+            messages=[rows.record(row) for row in messages.get(action_id, ())],
+            compromised={
+                row["kid"]: row["revoked_at"]
+                for row in compromised
+                if any(vote["kid"] == row["kid"] for vote in votes.get(action_id, ()))
+            },
+            pools=[rows.grant(row) for row in grants if row["role"] in pools[action_id]],
+        )
+        for action_id in action_ids
+        if action_id in actions
+    ]

@@ -145,10 +145,10 @@ def get_waiting(conn: Connection, alert_id: str) -> Waiting | None:
     return None if row is None else Waiting(row["issuer"], row["type"], row["alert"])
 
 
-def alert_type_of(conn: Connection, action_id: UUID) -> str | None:
-    """The type of the alert for which the engine made this action, if it did."""
-    row = conn.execute("select type from proposals where kind = 'alert' and action_id = %s", [action_id]).fetchone()
-    return None if row is None else row["type"]
+def alert_types_of(conn: Connection, action_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The types of the alerts for which the engine made these actions, of those for which it did."""
+    statement = "select action_id, type from proposals where kind = 'alert' and action_id = any(%s)"
+    return {row["action_id"]: row["type"] for row in conn.execute(statement, [list(action_ids)]).fetchall()}
 
 
 def claim_waiting(conn: Connection, limit: int, seconds: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Past actions held against a draft of policies: read in pages, lived again in memory; nothing is changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from domain.definitions import Definitions, Versioned
 from domain.directory import Directory
 from domain.messages import CreateAction, parse_body
 from domain.refusals import Refusal
+from domain.world import Action
 from workers.envelope import signed_payload
 
 PAGE = 200
@@ -39,13 +40,19 @@ class Compared:
 def compare(conn: Connection, definitions: Definitions, draft: Definitions, limit: int) -> Iterator[Compared]:
     """The newest actions, at most `limit`, the newest first; `definitions` are those that they were created under."""
     last: tuple[datetime, UUID] | None = None
+    directory: Directory | None = None  # of the time of the newest page, and so of all before it
     while limit > 0:
         with snapshot(conn):
             page = history.list_newest(conn, last, min(PAGE, limit))
-            ring, directory = load_key_ring(conn), look.past_directory(conn)
-            asked = _Asked(conn, ring, draft)
-            pasts = [_past(conn, action_id, definitions, directory, asked) for _, action_id in page]
-        yield from (Compared(past, backtest.replay(past, draft, ring.now)) for past in pasts if past is not None)
+            ring = load_key_ring(conn)
+            directory = look.past_directory(conn) if directory is None else directory
+            seen = history.get_several(conn, [action_id for _, action_id in page])
+            causes = history.get_several(conn, [item.action.caused_by for item in seen if item.action.caused_by])
+            alert_types = proposals.alert_types_of(conn, [action_id for _, action_id in page])
+        asked = _Asked(ring, alert_types, draft)
+        by_id = {item.action.id: item.action for item in causes}
+        pasts = [_past(item, by_id, definitions, directory, asked.body(item)) for item in seen]
+        yield from (Compared(past, backtest.replay(past, draft, ring.now)) for past in pasts)
         if not page:
             return
         last, limit = page[-1], limit - len(page)
@@ -55,8 +62,8 @@ def compare(conn: Connection, definitions: Definitions, draft: Definitions, limi
 class _Asked:
     """Finds out what was asked for, with the producer's own wishes; where the engine asked itself, the draft's rule has them."""
 
-    conn: Connection
     ring: KeyRing
+    alert_types: Mapping[UUID, str]
     draft: Definitions
 
     def body(self, seen: History) -> CreateAction:
@@ -71,26 +78,21 @@ class _Asked:
         return CreateAction.model_validate(fields | self._rule_wishes(seen.action.id))
 
     def _rule_wishes(self, action_id: UUID) -> dict[str, Any]:
-        alert_type = proposals.alert_type_of(self.conn, action_id)
-        rule = self.draft.remediation_rules_in_force.get(alert_type or "")
+        rule = self.draft.remediation_rules_in_force.get(self.alert_types.get(action_id, ""))
         wished = None if rule is None else rule.definition.wished_quorum
         return {} if wished is None else {"required_quorum": wished}
 
 
 def _past(
-    conn: Connection, action_id: UUID, definitions: Definitions, directory: Directory, asked: _Asked
-) -> Past | None:
-    seen = history.get(conn, action_id)
-    if seen is None:
-        return None
+    seen: History, causes: Mapping[UUID, Action], definitions: Definitions, directory: Directory, body: CreateAction
+) -> Past:
     action = seen.action
-    cause = history.get(conn, action.caused_by) if action.caused_by is not None else None
     version = action.action_type_version
     return Past(
         action=action,
-        body=asked.body(seen),
+        body=body,
         action_type=Versioned(version, definitions.action_type(action.action_type, version)),
-        caused_by=None if cause is None else cause.action,
+        caused_by=None if action.caused_by is None else causes.get(action.caused_by),
         events=tuple(seen.events),
         directory=directory,
         compromised=seen.compromised,
