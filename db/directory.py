@@ -11,10 +11,10 @@ from domain.engine import Input
 from domain.executing import Perform
 from domain.messages import AnyBody, CancelAction, CastVote, CreateAction, ExecuteAction, Message, SyncDirectory
 from domain.proposal import RecommendAction, RemediateAlert
-from domain.quorum import pools
 from domain.quorum_tree import People
 from domain.refusals import Refusal
 from domain.remedying import Recommended
+from domain.requirement import pools
 from domain.world import World
 
 

@@ -8,11 +8,12 @@ from uuid import UUID
 
 from db import rows
 from db.connect import Connection
+from domain.action import Action, Vote
 from domain.directory import Grant
 from domain.lifecycle import Status
 from domain.quorum_tree import pool_roles
 from domain.trail import Event
-from domain.world import Action, Record, Vote
+from domain.world import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,17 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from db.keys import read_scope
+from domain.action import Action, Attempt, AttemptState, Vote
 from domain.directory import Grant
 from domain.exact_json import parse_json
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, parse_body
 from domain.proposal import Proposal
-from domain.quorum import Choice, Requirement
+from domain.quorum import Choice
 from domain.refusals import Code, Refusal
+from domain.requirement import Requirement
 from domain.trail import Event, EventName
-from domain.world import Action, Attempt, AttemptState, Record, Vote
+from domain.world import Record
 
 Row = Mapping[str, Any]
 

@@ -8,8 +8,9 @@ from psycopg.types.json import Jsonb
 
 from db.connect import Connection
 from db.rows import action_row, as_row
+from domain.action import Action
 from domain.lifecycle import HOLDING
-from domain.world import Action, DirectoryChange, World
+from domain.world import DirectoryChange, World
 
 
 def save(conn: Connection, world: World) -> None:

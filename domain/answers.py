@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from domain import deciding, voting
+from domain.action import Action, Vote
 from domain.electorate import Electorate
 from domain.keys import PERSONAL_SCOPE, with_own_keys
 from domain.lifecycle import OPEN
 from domain.messages import CastVote, Message
-from domain.quorum import Choice, Decision, EscalationStep
+from domain.quorum import Choice, Decision
 from domain.quorum_tree import ANY_ROLE
 from domain.refusals import Code, Refusal
+from domain.requirement import EscalationStep
 from domain.seating import Voice
-from domain.world import Action, Vote, World
+from domain.world import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain import creation, deadlines, deciding
+from domain.action import Action, Vote
 from domain.action_type import ActionType
 from domain.definitions import Definitions, Versioned
 from domain.directory import Directory
@@ -15,7 +16,7 @@ from domain.messages import CreateAction
 from domain.quorum import Choice
 from domain.refusals import Refusal
 from domain.trail import Event, EventName
-from domain.world import Action, Vote, World
+from domain.world import World
 
 PENDING = "pending"
 """What an action has come to that nothing has decided."""

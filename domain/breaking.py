@@ -3,12 +3,13 @@
 from datetime import datetime, timedelta
 
 from domain import duration
+from domain.action import Action
 from domain.messages import CastVote
 from domain.outcome import Done, Outcome
 from domain.refusals import Code, Refusal
 from domain.seating import Voice
 from domain.trail import EventName, timestamp
-from domain.world import ENGINE, Action, World
+from domain.world import ENGINE, World
 
 
 def refusal(world: World, action: Action, body: CastVote, voice: Voice) -> Refusal | None:

@@ -1,13 +1,14 @@
 """Taking an action back: by who created it or an ops_admin, until its execution has started."""
 
 from domain import deadlines
+from domain.action import Action
 from domain.internal_types import Internal
 from domain.keys import Scope
 from domain.lifecycle import OPEN, Status
 from domain.messages import CancelAction, Message, Outcome, Receipt
 from domain.refusals import Code, Refusal
 from domain.trail import EventName
-from domain.world import Action, World
+from domain.world import World
 
 CANCELLER_ROLE = "ops_admin"
 """Who holds it may cancel what others created."""

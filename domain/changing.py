@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from domain import mistakes
+from domain.action import Action
 from domain.choosing import first_mistake
 from domain.conditions import Finding
 from domain.definition import Kind
@@ -21,7 +22,7 @@ from domain.messages import CreateAction
 from domain.outcome import Done, Outcome, Rejected
 from domain.policy import Policy
 from domain.refusals import Code, Refusal
-from domain.world import Action, DefinitionVersion, World
+from domain.world import DefinitionVersion, World
 
 _MISSING = object()
 

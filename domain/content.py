@@ -6,9 +6,9 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from domain.action import Action
 from domain.exact_json import canonical
-from domain.quorum import Requirement
-from domain.world import Action
+from domain.requirement import Requirement
 
 _NAMES = [item.name for item in fields(Action)]
 FROZEN = tuple(name for name in _NAMES[: _NAMES.index("created_at")] if name != "body_sha256")

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import changing, choosing, exclusive, idempotency, messages, policy, quorum_tree, registering, voting
+from domain.action import Action
 from domain.action_type import ActionType
 from domain.content import as_json, content_hash
 from domain.deciding import out_of_reach
@@ -18,11 +19,11 @@ from domain.keys import Scope, not_spoken_for
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Rules, Terms
 from domain.proposal import ALERT_ID, RECOMMENDATION_ID
-from domain.quorum import EscalationStep, Requirement
 from domain.quorum_tree import Tree
 from domain.refusals import Code, Refusal
+from domain.requirement import EscalationStep, Requirement
 from domain.trail import EventName
-from domain.world import Action, World
+from domain.world import World
 
 CREATOR_ROLES = frozenset({"ops_admin", "finance_ops", "pay_admin"})
 """One of these is needed to create an action as a person."""

@@ -1,9 +1,10 @@
 """What the passing of time does to an action that waits, for people or to be tried again."""
 
 from domain import breaking, deciding, outcomes
+from domain.action import Action
 from domain.lifecycle import OPEN, Status
 from domain.trail import EventName, timestamp
-from domain.world import Action, World
+from domain.world import World
 
 
 def enforce(world: World, action: Action) -> Action:

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain import breaking, quorum, quorum_tree
+from domain.action import Action, Vote
 from domain.directory import Directory, Grant
 from domain.internal_types import Internal
 from domain.lifecycle import Status
 from domain.quorum import Choice, CountedVote, Decision, Verdict
 from domain.trail import Event, EventName, timestamp
-from domain.world import ENGINE, Action, Vote, World
+from domain.world import ENGINE, World
 
 DEADLINE_PASSED = "deadline_passed"
 OUT_OF_REACH = "out_of_reach"

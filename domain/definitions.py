@@ -9,9 +9,9 @@ from domain.action_type import ActionType
 from domain.definition import Definition, Kind
 from domain.internal_types import INTERNAL_TYPES
 from domain.policy import DEFAULT_POLICY, Policy
-from domain.quorum import pools
 from domain.quorum_tree import People
 from domain.remediation import RemediationRule
+from domain.requirement import pools
 
 AnyDefinition = Policy | ActionType | RemediationRule
 """Whatever people can define."""

@@ -1,8 +1,9 @@
 """One incident, one action: of those with the same exclusive key one at a time is open, whoever asks for them."""
 
 from domain import deadlines
+from domain.action import Action
 from domain.lifecycle import HOLDING
-from domain.world import Action, World
+from domain.world import World
 
 
 def holder(world: World, exclusive_key: str | None) -> Action | None:

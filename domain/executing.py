@@ -10,6 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain import deadlines, deciding, internal, outcomes
+from domain.action import Action, Attempt, AttemptState
 from domain.keys import Scope, not_spoken_for
 from domain.lifecycle import Status
 from domain.messages import ExecuteAction, Message, Receipt
@@ -17,7 +18,7 @@ from domain.messages import Outcome as MessageOutcome
 from domain.outcome import Done, Outcome, Unknown
 from domain.refusals import Code, Refusal
 from domain.trail import EventName, timestamp
-from domain.world import ENGINE, Action, Attempt, AttemptState, World
+from domain.world import ENGINE, World
 
 EXECUTOR_ROLES = frozenset({"ops_admin", "finance_ops"})
 """One of these is needed to have an approved action executed."""

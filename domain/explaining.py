@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain import choosing, creation, policy
+from domain.action import Action
 from domain.conditions import Finding, first_unmet
 from domain.definitions import Versioned
 from domain.facts import facts_of
@@ -14,7 +15,7 @@ from domain.keys import Scope
 from domain.messages import CreateAction, Message
 from domain.policy import Policy
 from domain.refusals import Refusal
-from domain.world import Action, World
+from domain.world import World
 
 _ANY_KEY = Scope(
     types=(CreateAction.__name__,), origins=("*",), action_types=("*", *sorted(CHANGES)), roles=("*",)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from domain.action import Action
 from domain.action_type import ActionType
 from domain.definition import Risk, RiskName
 from domain.messages import CreateAction
 from domain.refusals import Code, Refusal
-from domain.world import Action
 
 
 def facts_of(action_type: ActionType, body: CreateAction) -> dict[str, Any] | Refusal:

@@ -3,13 +3,14 @@
 from uuid import UUID
 
 from domain import breaking, changing, creation, exclusive, messages, outcomes, registering
+from domain.action import Action
 from domain.action_type import Inverse
 from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
 from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction
 from domain.outcome import Done, Outcome, Rejected, Retry
 from domain.refusals import Refusal
-from domain.world import ENGINE, Action, World
+from domain.world import ENGINE, World
 
 _MAY_STILL_HAPPEN = frozenset(Status) - FINAL | {Status.EXECUTED}
 

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from domain.action import Action, Attempt, AttemptState
 from domain.action_type import LEASE_MARGIN_SECONDS, ActionType, Guarantee
 from domain.internal_types import INTERNAL_TYPES
 from domain.lifecycle import Status
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from domain.trail import EventName, timestamp
-from domain.world import ENGINE, Action, Attempt, AttemptState, World
+from domain.world import ENGINE, World
 
 MAX_PAUSE_SECONDS = 3600
 _JITTER = 0.2

@@ -15,8 +15,8 @@ from domain.break_glass import BreakGlass
 from domain.conditions import Condition
 from domain.definition import DAY_SECONDS, Definition, Origin, RiskName, Seconds, no_boolean
 from domain.operators import ORDERINGS
-from domain.quorum import EscalationStep, VetoRoles
 from domain.quorum_tree import RoleName, Tree
+from domain.requirement import EscalationStep, VetoRoles
 
 FIELDS = frozenset(
     {"action_type", "origin", "risk_level", "target_tenant_type", "target_tenant_id", "created_by", "params"}

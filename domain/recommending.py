@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import creation, messages
+from domain.action import Action
 from domain.deciding import out_of_reach
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
@@ -27,7 +28,7 @@ from domain.proposal import (
 )
 from domain.refusals import Code, Refusal
 from domain.trail import timestamp
-from domain.world import Action, World
+from domain.world import World
 
 ORIGIN = "sira"
 

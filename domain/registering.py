@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain import mistakes
+from domain.action import Action
 from domain.internal_types import Internal
 from domain.keys import LONGEST_ISSUER, PERSONAL, PERSONAL_SCOPE, Scope, conflict_of
 from domain.messages import BODIES
 from domain.outcome import Done, Outcome, Rejected
 from domain.quorum_tree import Name
 from domain.refusals import Code, Refusal
-from domain.world import ENGINE, Action, NewKey, World
+from domain.world import ENGINE, NewKey, World
 
 
 class _Wanted(BaseModel):

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import creation, messages
+from domain.action import Action
 from domain.deciding import out_of_reach
 from domain.definitions import Definitions
 from domain.keys import Scope
@@ -34,7 +35,7 @@ from domain.proposal import (
 from domain.refusals import Code, Refusal
 from domain.remediation import RemediationRule
 from domain.trail import timestamp
-from domain.world import Action, World
+from domain.world import World
 
 ORIGIN = "alert"
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from domain import breaking, deadlines, deciding
+from domain.action import Action, Vote
 from domain.electorate import Electorate
 from domain.keys import Scope, not_spoken_for
 from domain.lifecycle import OPEN, Status
@@ -14,7 +15,7 @@ from domain.quorum_tree import ANY_ROLE
 from domain.refusals import Code, Refusal
 from domain.seating import Voice
 from domain.trail import EventName, timestamp
-from domain.world import Action, Vote, World
+from domain.world import World
 
 MAX_PARKED = 100
 """How many votes may wait for one action: creating it must stay a matter of milliseconds."""

@@ -20,6 +20,7 @@ from db.connect import Connection
 from db.keys import load_key_ring
 from db.load import Loader
 from db.save import save
+from domain.action import Action
 from domain.engine import Due, Input, Undigestible, step
 from domain.executing import Perform
 from domain.lifecycle import Status
@@ -27,7 +28,6 @@ from domain.messages import Message, Outcome, Receipt, SyncDirectory, Unopened, 
 from domain.proposal import FALLBACK
 from domain.refusals import Code, Refusal
 from domain.remedying import ASK_AGAIN_SECONDS, Recommended
-from domain.world import Action
 from workers.envelope import excerpt, open_envelope
 from workers.queue import token_in, token_of
 

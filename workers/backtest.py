@@ -12,12 +12,12 @@ from db.history import History
 from db.invariants import snapshot
 from db.keys import KeyRing, load_key_ring
 from domain import backtest
+from domain.action import Action
 from domain.backtest import Past, Replayed
 from domain.definitions import Definitions, Versioned
 from domain.directory import Directory
 from domain.messages import CreateAction, parse_body
 from domain.refusals import Refusal
-from domain.world import Action
 from workers.envelope import signed_payload
 
 PAGE = 200

@@ -14,11 +14,12 @@ from db.history import History
 from db.invariants import SHOWN, Broken, Invariant, Violation
 from db.keys import KeyRing, load_key_ring
 from domain import content, creation, deciding, lifecycle, trail
+from domain.action import Vote
 from domain.lifecycle import ForbiddenTransition, Status
 from domain.messages import CastVote, CreateAction, parse_body
 from domain.quorum import Verdict
 from domain.trail import BrokenTrail, EventName
-from domain.world import Record, Vote
+from domain.world import Record
 from workers.envelope import signed_payload
 
 PAGE = 200

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from db.connect import Connection
 from db.read.pages import Row
-from domain.world import AttemptState
+from domain.action import AttemptState
 
 
 def list_attempts(conn: Connection, states: Collection[AttemptState], limit: int) -> list[Row]:

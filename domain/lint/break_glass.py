@@ -15,9 +15,9 @@ from domain.lint import matching
 from domain.lint.doubt import Found
 from domain.lint.people import lacks
 from domain.policy import Policy, Rules
-from domain.quorum import Requirement
 from domain.quorum_tree import ANY_ROLE
 from domain.refusals import Refusal
+from domain.requirement import Requirement
 from domain.world import World
 
 _OFTEN = 10

@@ -6,7 +6,8 @@ from domain import quorum, quorum_tree
 from domain.keys import with_own_keys
 from domain.lint.doubt import Found
 from domain.policy import Policy
-from domain.quorum import Choice, CountedVote, Requirement
+from domain.quorum import Choice, CountedVote
+from domain.requirement import Requirement
 from domain.world import World
 
 

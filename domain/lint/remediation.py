@@ -10,9 +10,9 @@ from domain.lint.doubt import GREAT_RISKS, Found
 from domain.lint.people import lacks
 from domain.policy import DEFAULT_POLICY, Policy, effective_auto_execute
 from domain.proposal import ALERT_ID, CONFIDENCE, PROPOSER
-from domain.quorum import Requirement
 from domain.remediation import RemediationRule
 from domain.remedying import ORIGIN
+from domain.requirement import Requirement
 from domain.world import World
 
 _ADDED = {ALERT_ID: "", CONFIDENCE: 0}

@@ -14,9 +14,9 @@ import pytest
 
 from db import events, health, history, inbox, look, read
 from db.connect import Connection
+from domain.action import AttemptState
 from domain.lifecycle import Status
 from domain.messages import Outcome
-from domain.world import AttemptState
 from tests.db.many import MANY, fill
 from tests.world import Installation, top_up
 

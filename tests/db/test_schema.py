@@ -15,8 +15,8 @@ from psycopg.errors import CheckViolation, InsufficientPrivilege, UniqueViolatio
 from psycopg.types.json import Jsonb
 
 from db import connect
+from domain.action import Action
 from domain.lifecycle import FINAL, TRANSITIONS, Status
-from domain.world import Action
 from tests.world import Installation, top_up
 from workers.sandbox import Sandbox
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from domain import quorum
+from domain.action import Action
 from domain.engine import Input
 from domain.executing import AttemptStarted
 from domain.lifecycle import Status
@@ -10,7 +11,7 @@ from domain.messages import CastVote, Message, Outcome, Receipt
 from domain.quorum import Verdict
 from domain.refusals import Code
 from domain.trail import Event, EventName
-from domain.world import Action, World
+from domain.world import World
 
 
 def broken_by_a_step(world: World, given: Input, receipt: Receipt) -> Iterator[str]:

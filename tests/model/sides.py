@@ -16,12 +16,13 @@ from db import connect, due, invariants, keys, read, rows
 from db.definitions import load_definitions
 from db.load import Loader
 from domain import trail
+from domain.action import Action
 from domain.engine import Due, Input, ParkingEnded, step
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt, Unopened
 from domain.refusals import Code, Refusal
 from domain.trail import Event
-from domain.world import Action, Changes, World
+from domain.world import Changes, World
 from tests.model import laws
 from tests.world import Installation
 from workers.apply import Applier

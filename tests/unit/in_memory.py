@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import trail
+from domain.action import Action
 from domain.action_type import ActionType
 from domain.definitions import Definitions, Versioned
 from domain.directory import Directory, Grant
@@ -18,7 +19,7 @@ from domain.messages import AnyBody, CreateAction, Message, Receipt, parse_body
 from domain.outcome import Outcome
 from domain.policy import Policy
 from domain.refusals import Refusal
-from domain.world import Action, World
+from domain.world import World
 
 NOW = datetime(2025, 11, 12, 10, tzinfo=UTC)
 HOUR = 3600

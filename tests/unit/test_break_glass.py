@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain import deciding
+from domain.action import Action
 from domain.action_type import Inverse
 from domain.break_glass import BreakGlass
 from domain.definitions import Definitions, Versioned
@@ -18,7 +19,6 @@ from domain.messages import parse_body
 from domain.outcome import Done
 from domain.policy import Policy, Rules
 from domain.refusals import Refusal
-from domain.world import Action
 from tests.unit.in_memory import HOUR, NOW, RULES, TYPE, WHOLE, InMemory, answer, body_of
 from tests.unit.test_sync import snapshot
 

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
+from domain.action import Attempt, AttemptState
 from domain.engine import step
 from domain.executing import OutcomeFound
 from domain.messages import CancelAction
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
-from domain.world import Attempt, AttemptState
 from tests.unit.in_memory import HOUR, NOW, InMemory, body_of
 from tests.unit.test_break_glass import engine_with
 from tests.unit.test_engine_internal import Company

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from domain import explaining
+from domain.action import Action
 from domain.definitions import Definitions, Versioned
 from domain.explaining import Explanation
 from domain.messages import CreateAction
 from domain.policy import Policy
 from domain.refusals import Refusal
-from domain.world import Action
 from tests.unit.in_memory import BODY, RULES, TYPE, InMemory, answer
 
 NOBODY = {"required_quorum": {"type": "none"}, "escalation_role": None}

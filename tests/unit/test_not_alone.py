@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 
+from domain.action import Action
 from domain.action_type import Inverse
 from domain.definitions import Definitions, Versioned
 from domain.policy import Policy
-from domain.world import Action
 from tests.unit.in_memory import HOUR, RULES, TYPE, directory
 from tests.unit.test_engine_internal import ADMINS, KNOWN, UNKNOWN, Company
 

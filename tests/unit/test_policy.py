@@ -10,9 +10,9 @@ from domain import choosing, policy
 from domain.action_type import ActionType
 from domain.definitions import Definitions, Versioned
 from domain.policy import DEFAULT_POLICY, Policy, Rules
-from domain.quorum import EscalationStep
 from domain.quorum_tree import Need, People
 from domain.refusals import Code, Refusal
+from domain.requirement import EscalationStep
 from workers import definition_files
 from workers.definition_files import DefinitionFileError
 

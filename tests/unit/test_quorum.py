@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 from domain import quorum, quorum_tree
 from domain.content import FROZEN
 from domain.directory import Directory, Grant
-from domain.quorum import Choice, CountedVote, Decision, Requirement, Tally
+from domain.quorum import Choice, CountedVote, Decision, Tally
 from domain.quorum_tree import ANY_ROLE, Need, People, Tree
+from domain.requirement import Requirement
 
 NOW = datetime(2025, 11, 12, 10, tzinfo=UTC)
 TWO_OF_FINANCE = Need(count=2, people=People(role="finance_ops"))

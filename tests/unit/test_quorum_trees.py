@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from domain import quorum, quorum_tree
 from domain.directory import Directory, Grant
-from domain.quorum import Choice, CountedVote, EscalationStep, Requirement
+from domain.quorum import Choice, CountedVote
 from domain.quorum_tree import ANY_ROLE, KOf, Need, People, Tree
+from domain.requirement import EscalationStep, Requirement
 
 NOW = datetime(2025, 11, 12, 10, tzinfo=UTC)
 PEOPLE = ("p0", "p1", "p2", "p3", "p4")

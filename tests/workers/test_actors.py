@@ -11,8 +11,9 @@ from psycopg import sql
 
 from db import due
 from domain import deadlines
+from domain.action import Action
 from domain.messages import ExecuteAction
-from domain.world import Action, World
+from domain.world import World
 from tests.world import Installation, top_up, wait_for
 from workers import actors
 from workers.actors import Actors

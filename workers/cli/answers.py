@@ -8,11 +8,13 @@ import typer
 
 from db import look
 from domain import answers, deadlines, quorum_tree
+from domain.action import Action
 from domain.answers import Electors, StepAhead, Voter
 from domain.lifecycle import OPEN
-from domain.quorum import Choice, Requirement
+from domain.quorum import Choice
 from domain.refusals import Refusal
-from domain.world import Action, World
+from domain.requirement import Requirement
+from domain.world import World
 from workers.cli.console import (
     REFUSED,
     AsJson,

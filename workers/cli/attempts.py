@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from db import read
-from domain.world import AttemptState
+from domain.action import AttemptState
 from workers.cli.console import REFUSED, AsJson, coloured, fail, out, print_json, print_table, when
 from workers.cli.context import Data, open_reader
 from workers.cli.reading import ActionId

@@ -8,8 +8,8 @@ import typer
 
 from db.definitions import load_definitions
 from domain import quorum_tree
+from domain.action import Action
 from domain.refusals import Refusal
-from domain.world import Action
 from workers import backtest, definition_changes
 from workers.backtest import Compared
 from workers.cli.console import AsJson, out, print_json, print_table

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from domain import duration
 from domain.policy import Rules
-from domain.quorum import EscalationStep, Requirement
 from domain.refusals import printable
+from domain.requirement import EscalationStep, Requirement
 
 REFUSED, WRONG_USE, UNAVAILABLE = 1, 2, 3
 """Exit codes beside 0. 3 is for servers that do not answer: nothing is known to have been done or refused."""

@@ -8,13 +8,13 @@ import typer
 
 from db import look
 from domain import duration, explaining, quorum_tree
+from domain.action import Action
 from domain.conditions import Finding
 from domain.exact_json import parse_json
 from domain.explaining import Explanation, State, Verdict
 from domain.internal_types import subject_of
 from domain.messages import CreateAction, parse_body
 from domain.refusals import Refusal
-from domain.world import Action
 from workers import definition_changes
 from workers.cli.console import (
     REFUSED,

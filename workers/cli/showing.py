@@ -11,7 +11,7 @@ from domain import quorum_tree
 from domain.executing import EXECUTOR_ROLES
 from domain.internal_types import Internal
 from domain.lifecycle import OPEN, Status
-from domain.quorum import Requirement
+from domain.requirement import Requirement
 from domain.trail import EventName
 from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, shown, when
 from workers.cli.context import Data, open_reader
