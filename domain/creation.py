@@ -105,7 +105,8 @@ def begin(
     terms = chosen.definition.policy.terms(body.required_quorum, body.required_ratio, body.timeout_seconds)
     if (ways := quorum_tree.ways(terms.tree)) > quorum_tree.MOST_WAYS:
         return Refusal(Code.TOO_MANY_WAYS, f"There are {ways}, and at most {quorum_tree.MOST_WAYS} are weighed.")
-    action = _action(world, issuer, body, action_id, action_type, facts, chosen, terms, caused_by)
+    frozen = _frozen(world, issuer, body, action_id, action_type, facts, chosen, terms, caused_by)
+    action = _action(world, body, action_type.definition, frozen)
     action = world.note(action, EventName.CREATED, body.created_by, _created(action))
     return voting.settle(world, action)
 
@@ -217,7 +218,7 @@ def _kept_out(rules: Rules, body: CreateAction, target: str | None, caused_by: A
     return {name for name in names if name is not None}
 
 
-def _action(
+def _frozen(
     world: World,
     issuer: str,
     body: CreateAction,
@@ -227,9 +228,10 @@ def _action(
     chosen: Versioned[policy.Policy],
     terms: Terms,
     caused_by: Action | None,
-) -> Action:
+) -> dict[str, Any]:
+    """What never changes of an action, field by field: what is asked for, and who must agree."""
     rules = chosen.definition.policy
-    frozen: dict[str, Any] = {
+    return {
         "id": action_id,
         "issuer": issuer,
         "idempotency_key": body.idempotency_key,
@@ -256,13 +258,16 @@ def _action(
         "execute_within_seconds": rules.execute_within_seconds,
         "caused_by": None if caused_by is None else caused_by.id,
     }
-    expires_at = world.now + timedelta(seconds=terms.timeout_seconds)
+
+
+def _action(world: World, body: CreateAction, action_type: ActionType, frozen: dict[str, Any]) -> Action:
+    expires_at = world.now + timedelta(seconds=frozen["timeout_seconds"])
     return Action(
         **frozen,
         content_hash=content_hash(frozen),
         body_sha256=body_sha256(body),
         created_at=world.now,
-        exclusive_key=action_type.definition.exclusive_key(body.params),
+        exclusive_key=action_type.exclusive_key(body.params),
         updated_at=world.now,
         expires_at=expires_at,
         due_at=expires_at,

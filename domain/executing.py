@@ -117,6 +117,12 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
         action = deciding.decide_again(world, action)
         if action.status is not Status.APPROVED:
             return Refusal(Code.NOT_APPROVED, "Decided again before the first attempt, it is not approved any more.")
+    attempt = _begin(world, action, started)
+    return Receipt(MessageOutcome.APPLIED, f"Attempt {attempt.number} holds the lease.", action_id=action.id)
+
+
+def _begin(world: World, action: Action, started: AttemptStarted) -> Attempt:
+    """The next attempt, with its lease; the action is executing from now on."""
     attempt = Attempt(
         action_id=action.id,
         number=len(world.attempts.get(action.id, {})) + 1,
@@ -136,7 +142,7 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
         last_token=attempt.token,
         due_at=attempt.lease_until,
     )
-    return Receipt(MessageOutcome.APPLIED, f"Attempt {attempt.number} holds the lease.", action_id=action.id)
+    return attempt
 
 
 def finish(world: World, finished: AttemptFinished | Perform) -> Receipt | Refusal:

@@ -1,6 +1,7 @@
 """One action, for people: what it would do, who must agree, who has, and what became of it."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,23 @@ def print_action(action: dict[str, Any]) -> None:
     """An action for people."""
     out.print(f"{action['action_type']} ", style="bold", end="")
     out.print(coloured(action["status"]))
+    difference = _difference(action)
+    for name, value in _facts(action, difference).items():
+        if value not in (None, "", "None", " UTC"):
+            out.print(f"  {name:<12}", shown(value))
+    if difference is not None:
+        print_lines(difference.diff.splitlines(), indent="  ")
+    for name, line in _came_along(action):
+        out.print(f"  {name:<12}", shown(line))
+
+
+def _facts(action: dict[str, Any], difference: Compared | None) -> dict[str, Any]:
+    """What is said of it in one line each, under its name; what there is nothing to say of is empty."""
     requirement = Requirement.model_validate(action["requirement"])
     must_agree = quorum_tree.in_words(requirement.tree)
     others = "; or so of what caused it" if action["caused_by"] else ""
     kept_out = ", ".join(requirement.excluded)
-    difference = _difference(action)
-    facts = {
+    return {
         "id": action["id"],
         "params": json.dumps(action["params"], ensure_ascii=False) if difference is None else None,
         "reason": action["params"]["reason"] if difference is not None else None,
@@ -80,25 +92,24 @@ def print_action(action: dict[str, Any]) -> None:
         "result": json.dumps(action["result"], ensure_ascii=False) if action["result"] is not None else None,
         "error": action["error"],
     }
-    for name, value in facts.items():
-        if value not in (None, "", "None", " UTC"):
-            out.print(f"  {name:<12}", shown(value))
-    if difference is not None:
-        print_lines(difference.diff.splitlines(), indent="  ")
+
+
+def _came_along(action: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What there can be several of: SIRA's reasons, votes, attempts, and the actions that it led to."""
     for line in why(action["params"]):
-        out.print(f"  {'sira':<12}", shown(line))
+        yield "sira", line
     for vote in action["votes"]:
         comment = f": {vote['comment']}" if vote["comment"] else ""
         lost = " (does not count: its key is revoked)" if vote["key_compromised"] else ""
         acting = f" (may act for {', '.join(vote['acts_for'])})" if vote["acts_for"] else ""
-        out.print(f"  {'vote':<12}", shown(f"{vote['voter_id']}{acting} {vote['vote']}{lost}{comment}"))
+        yield "vote", f"{vote['voter_id']}{acting} {vote['vote']}{lost}{comment}"
     for told in action["glass"]:
-        out.print(f"  {'glass':<12}", shown(_glass(told, is_last=told is action["glass"][-1])))
+        yield "glass", _glass(told, is_last=told is action["glass"][-1])
     for attempt in action["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
-        out.print(f"  {'attempt':<12}", shown(f"{attempt['number']} {attempt['state']}{reason}"))
+        yield "attempt", f"{attempt['number']} {attempt['state']}{reason}"
     for other in action["led_to"]:
-        out.print(f"  {'led to':<12}", shown(f"{other['action_type']} {other['id']} {other['status']}"))
+        yield "led to", f"{other['action_type']} {other['id']} {other['status']}"
 
 
 def _glass(told: dict[str, Any], *, is_last: bool) -> str:
