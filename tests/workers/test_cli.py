@@ -127,6 +127,13 @@ def test_an_empty_database_is_told_to_be_initialised_and_then_serves(
     assert "No unfinished actions" in run("actions", "list", **urls).stdout
 
 
+@pytest.mark.parametrize("group", [(), ("policies",)])
+def test_help_lists_commands_with_a_whole_sentence_on_a_terminal_of_80_columns(group: tuple[str, ...]) -> None:
+    _, _, listed = run(*group, "--help", COLUMNS="80").stdout.partition("Commands:")
+    assert listed
+    assert "..." not in listed
+
+
 def test_help_names_options_in_full_on_a_terminal_of_80_columns() -> None:
     told = run("create", "--help", COLUMNS="80").stdout
     assert all(option in told for option in ("--idempotency-key", "--timeout-seconds", "--no-auto-execute"))

@@ -3,6 +3,8 @@
 Exit codes: 0 done, 1 refused, not executed or a problem found, 2 wrong use, 3 a server does not answer.
 """
 
+import inspect
+
 import psycopg
 import redis
 import typer
@@ -83,6 +85,19 @@ app.add_typer(sending.directory, name="directory")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(administration.database, name="db")
 app.add_typer(invariants.invariants, name="invariants")
+
+
+def _list_in_whole(group: typer.Typer) -> None:
+    """Have `--help` list commands with their whole first sentence; what it makes of a docstring itself is cut to one line."""
+    for command in group.registered_commands:
+        command.short_help = (inspect.getdoc(command.callback) or "").splitlines()[0]
+    for member in group.registered_groups:
+        if member.typer_instance is not None:
+            member.short_help = member.typer_instance.info.help
+            _list_in_whole(member.typer_instance)
+
+
+_list_in_whole(app)
 
 
 def main() -> None:
