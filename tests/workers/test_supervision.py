@@ -146,7 +146,9 @@ def test_an_action_that_kills_whoever_executes_it_costs_its_own_attempts_and_nob
         nonlocal restarts
         if child.restart_if_dead():
             restarts += 1
-            installation.make_due(poison)
+            for action_id in (poison, *good):  # others may have been under way in that process
+                if installation.action(action_id)["status"] == "executing":
+                    installation.make_due(action_id)
         return bool(installation.action(poison)["status"] in {"failed", "outcome_unknown"})
 
     try:
