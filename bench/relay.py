@@ -112,10 +112,9 @@ class Bench:
 
 
 def creation() -> CreateAction:
-    """An action of its own machine, whose hour has room, for a merchant of its own, for whom none is open."""
-    one = uuid4()
-    params = {"merchant_id": f"m-{one}", "reason": "bench"}
-    return CreateAction(origin="alert", action_type="FREEZE_MERCHANT", params=params, created_by=f"machine-{one}")
+    """An action for a merchant of its own, for whom none is open."""
+    params = {"merchant_id": f"m-{uuid4()}", "reason": "bench"}
+    return CreateAction(origin="alert", action_type="FREEZE_MERCHANT", params=params, created_by="alerts")
 
 
 def late(found: list[float]) -> float:

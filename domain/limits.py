@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.directory import Directory
 from domain.messages import CastVote, CreateAction, ExecuteAction, Message
-from domain.proposal import PROPOSER, RecommendAction, RemediateAlert
+from domain.proposal import RecommendAction, RemediateAlert
 from domain.refusals import Code, Refusal
 from domain.trail import timestamp
 
@@ -19,7 +19,7 @@ PerHour = Annotated[int, Field(ge=1)]
 
 
 class Share(NamedTuple):
-    """Of what an hour's limit is counted: the messages of a type that somebody sends through an issuer."""
+    """Whose messages of a type an hour's limit counts: a person's through an issuer, or all of its machines', as whose the issuer acts."""
 
     issuer: str
     actor: str
@@ -27,7 +27,7 @@ class Share(NamedTuple):
 
 
 class Limits(BaseModel):
-    """How many messages of one issuer and person are applied in any hour; what is refused, or was known, does not count."""
+    """How much of one share is applied in any hour; what is refused, or was known, does not count."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,7 +63,7 @@ def share_of(message: Message, directory: Directory, now: datetime) -> Share | N
         case CreateAction(created_by=actor) | CastVote(voter_id=actor) | ExecuteAction(executed_by=actor):
             return Share(message.issuer, actor if directory.has(actor, now) else message.issuer, message.type)
         case RecommendAction() | RemediateAlert():
-            return Share(message.issuer, PROPOSER, message.type)
+            return Share(message.issuer, message.issuer, message.type)
         case _:
             return None
 

@@ -168,7 +168,7 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
         return made
     created = {"ops_action_id": str(action_id)}
     world.put_proposal(proposal.decided(world.now, SYSTEM, "create_ops_action", created).answered(action_id, world.now))
-    told = f"Action {action_id} is created, as SIRA recommends.{out_of_reach(world.actions[action_id])}"
+    told = f"Action {action_id} is created, as SIRA recommends.{out_of_reach(made)}"
     return Receipt(Outcome.APPLIED, told, action_id=action_id)
 
 

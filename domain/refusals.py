@@ -103,7 +103,7 @@ SENTENCES: dict[Code, str] = {
     Code.KEY_CONFLICT: "The key cannot be registered beside those that are, or for somebody who is not there.",
     Code.CRITERIA_TYPE_MISMATCH: "A policy compares a value of this action that has another type than it should.",
     Code.TOO_MANY_WAYS: "The policy's quorum and the message's own could be filled together in too many ways; ask for a simpler one.",
-    Code.CREATOR_NOT_ALLOWED: "The creator holds none of the roles that may create actions, or none for which the key may speak.",
+    Code.CREATOR_NOT_ALLOWED: "The creator may not ask for this: a role is missing, or the key may not speak for it, or an alert is named from another origin.",
     Code.ALREADY_OPEN: "An action of this type is open for the same already; look at that one, which is the answer to both.",
     Code.PROPOSAL_CONFLICT: "Another alert or recommendation of this id came first; give each its own id, and send it again as it was.",
     Code.PROPOSAL_MISMATCH: "The action is not the one that was recommended: apply it as `ops-approval recommendations show` prints it, or ask for an action of your own.",

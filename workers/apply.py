@@ -156,7 +156,7 @@ class Applier:
             return self._transact([Undigestible(given, reason)])
         if isinstance(given, Recommended) and given.fallback is None:
             why = f"What SIRA answered could not be applied: {type(error).__name__}."
-            return self._transact([replace(given, recommendation=FALLBACK, fallback=why)])
+            return self._settle([replace(given, recommendation=FALLBACK, fallback=why)])
         if isinstance(given, Due):
             self._postpone(given.action_id)
         return Applied([Receipt.refused(Refusal(Code.DEAD_LETTER, type(error).__name__))])

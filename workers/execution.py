@@ -150,10 +150,8 @@ class Executor:
             handler = self._handler(action_type)
         except ValueError as error:
             return Retry(str(error))
-        left = call.timeout_seconds - (
-            time.monotonic() - began
-        )  # code that is loaded for the first time takes its time
-        return self._trying(replace(call, timeout_seconds=left), handler.call)
+        loading = time.monotonic() - began  # which code that is loaded for the first time takes of the call's time
+        return self._trying(replace(call, timeout_seconds=call.timeout_seconds - loading), handler.call)
 
     def _write_down(self, finished: AttemptFinished | OutcomeFound | Perform) -> Status | None:
         """Keep trying while the lease may still be ours: what is not written down becomes an unknown outcome."""

@@ -1,7 +1,7 @@
 """Pages of lists: so many rows, after those of the page before.
 
-A list is in the order of a moment, the newest first, and then of an id, a UUID or a text. The `cursor` of a row names its place there, so that the
-next page begins after it, whatever was added meanwhile; to whoever passes it on it is an opaque text.
+A list is in the order of a moment, the newest first, and then of an id, a UUID or a text. The `cursor` of a row names its place
+there, so that the next page begins after it, whatever was added meanwhile; to whoever passes it on it is an opaque text.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode

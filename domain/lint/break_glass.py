@@ -111,9 +111,11 @@ def _not_ratified(policy: Policy, able: list[str], world: World) -> Iterator[Fou
         for person in world.directory.holders(role, world.now)
         if _may_ask(policy, person)
     )
-    alone: list[tuple[str, ...]] = [(person,) for person in kinds.some_of(able)]
-    pairs = [(person, asker) for (person,) in alone for asker in kinds.some_of(askers) if asker != person]
-    for person, *others in [*alone, *pairs]:
+    alone, asking = kinds.some_of(able), kinds.some_of(askers)
+    if not lacks(_ratification(world, {*alone, *asking}), world):
+        return  # nor is anything lacking where fewer of these are kept out
+    pairs = [(person, asker) for person in alone for asker in asking if asker != person]
+    for person, *others in [*((person,) for person in alone), *pairs]:
         if missing := lacks(_ratification(world, {person, *others}), world):
             asked = f"{others[0]} asks for an action and " if others else ""
             yield (

@@ -15,10 +15,9 @@ def risks(policy: Policy, definitions: Definitions) -> frozenset[str]:
     """The risk levels of actions that may match: those that the criteria let through, from the types' minimum on."""
     asked = [part for part in policy.parsed_criteria.conditions if isinstance(part, Condition)]
     of_risk = [part for part in asked if part.path == "risk_level"]
-    known_types = definitions.action_types_in_force
-    least = [known_types[name].definition.minimum_risk_level for name in types(policy) or () if name in known_types]
-    known = least and len(least) == len(types(policy) or ())
-    lowest = min(Risk[name] for name in least) if known else Risk.low
+    known, named = definitions.action_types_in_force, types(policy)
+    least = [Risk[known[name].definition.minimum_risk_level] for name in named or () if name in known]
+    lowest = min(least) if named and len(least) == len(named) else Risk.low
     return frozenset(
         level.name
         for level in Risk

@@ -29,12 +29,10 @@ class LedgerHold:
 
     def call(self, call: Call, params: HoldParams) -> Outcome:
         """Place the hold, once; whatever fails after the connection is there leaves by itself as an unknown outcome."""
-        limit = (
-            f"-c statement_timeout={max(1, int(call.timeout_seconds * 1000))}"  # nothing is held after the call's time
-        )
-        patience = max(2, int(call.timeout_seconds / 2))
+        half = call.timeout_seconds / 2  # for the connection, and for the hold: nothing is held after the call's time
+        limit = f"-c statement_timeout={max(1, int(half * 1000))}"
         try:
-            ledger = psycopg.connect(os.environ["LEDGER_URL"], connect_timeout=patience, options=limit)
+            ledger = psycopg.connect(os.environ["LEDGER_URL"], connect_timeout=max(2, int(half)), options=limit)
         except (KeyError, psycopg.OperationalError) as error:
             return Retry(f"no connection to the ledger: {type(error).__name__}")  # nothing was sent
         with ledger:

@@ -12,7 +12,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from db import events, health, history, inbox, look, read
+from db import events, health, history, inbox, look, proposals, read
 from db.connect import Connection
 from domain.action import AttemptState
 from domain.lifecycle import Status
@@ -47,6 +47,11 @@ def relay(conn: Connection, _: Known) -> None:
         assert cursor is not None
         pages = list(events.unseen(conn, cursor, page=500, again=0))
     assert sum(map(len, pages)) == 1
+
+
+def newest(conn: Connection) -> list[UUID]:
+    """What a page of a backtest is about."""
+    return [action_id for _, action_id in history.list_newest(conn, None, 100)]
 
 
 READS: Mapping[str, Read] = {
@@ -85,6 +90,8 @@ READS: Mapping[str, Read] = {
     "list_holders": lambda conn, _: read.list_holders(conn, "finance_ops"),
     "look.world": lambda conn, known: look.world(conn, known.action),
     "history.get": lambda conn, known: history.get(conn, known.action),
+    "history.get_several": lambda conn, _: history.get_several(conn, newest(conn)),
+    "proposals.alert_types_of": lambda conn, _: proposals.alert_types_of(conn, newest(conn)),
     "history.list_ids": lambda conn, known: history.list_ids(conn, known.action, 500),
     "history.list_newest": lambda conn, _: history.list_newest(conn, None, 100),
     "inbox.find_messages": lambda conn, _: inbox.find_messages(conn, [Outcome.DEAD, Outcome.QUARANTINED], limit=50),

@@ -340,6 +340,18 @@ def test_an_answer_that_cannot_be_applied_is_not_asked_for_for_ever(fair: Instal
     assert fair.tell("alerts", remediate("a-1"))[0].action_id is not None
 
 
+def test_an_answer_that_cannot_even_be_noted_ends_as_a_refusal(fair: Installation) -> None:
+    let_wait(fair)
+    fair.owner.execute(
+        "create function refuse() returns trigger language plpgsql as "
+        "$$ begin raise exception 'no' using errcode = 'data_exception'; end $$"
+    )
+    fair.owner.execute("create trigger refuse before update on proposals for each row execute function refuse()")
+    (receipt,) = fair.applier.apply([recommended("a-1", Recommendation.model_validate(SURE))]).receipts
+    assert receipt.code == "dead_letter"
+    assert decisions(fair.owner, "a-1") == []
+
+
 def test_two_answers_at_once_count_once(fair: Installation) -> None:
     said = Recommendation.model_validate(SURE)
     for round_ in range(6):

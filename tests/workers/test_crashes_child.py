@@ -1,7 +1,8 @@
 """The processes that `test_crashes` kills: `python -m tests.workers.test_crashes_child PART WHERE [ACTION or ALERT]`.
 
-PART is what runs: `ingest`, `relay` over and over, `execute` for one attempt at an action, or `ask` SIRA about an alert. WHERE is where it is struck, once; the rest of its
-life it does what it does in production. The servers are those of DATABASE_URL and REDIS_URL.
+PART is what runs: `ingest`, `relay` over and over, `execute` for one attempt at an action, or `ask` SIRA about an alert. WHERE is
+where it is struck, once; the rest of its life it does what it does in production. The servers are those of DATABASE_URL and
+REDIS_URL.
 """
 
 import os

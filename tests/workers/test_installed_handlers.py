@@ -2,6 +2,7 @@
 
 import runpy
 import shutil
+import sys
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -211,6 +212,26 @@ def test_nobody_waits_for_a_handler_that_does_not_return(hanging: InstalledHandl
     for told in (hanging.call, hanging.ask):
         assert told(replace(HOLD, timeout_seconds=0.05)) == Unknown("The handler did not return within 0 s.")
     assert Hanging.called.is_set()
+
+
+class Exiting:
+    """A handler that wants to end its process."""
+
+    params = Whatever
+
+    def call(self, _call: Call, _params: Whatever) -> Outcome:
+        sys.exit(1)
+
+    ask = call
+
+
+def test_a_handler_that_exits_is_not_waited_for_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, {"exiting": f"{__name__}:Exiting"})
+    told = InstalledHandler("exiting")
+    for say in (told.call, told.ask):
+        assert say(replace(HOLD, timeout_seconds=20)) == Unknown("The handler ended with SystemExit.")
 
 
 class Odd:

@@ -13,7 +13,7 @@ from domain import duration
 from domain.messages import CreateAction
 from domain.proposal import RecommendAction, RemediateAlert
 from domain.remediation import RemediationRule
-from workers.cli.console import REFUSED, AsJson, coloured, fail, out, print_json, print_table, shown, when
+from workers.cli.console import REFUSED, AsJson, coloured, fail, out, print_facts, print_json, print_table, shown, when
 from workers.cli.context import Data, KeyFile, TimeoutSeconds, Wait, open_producer, open_reader, send
 from workers.cli.paging import After, Limit, Offset, print_rows, told_of_cursors
 from workers.cli.sending import body_of, json_in
@@ -58,7 +58,7 @@ def show_alert(alert_id: AlertId, *, as_json: AsJson = False, data: Data = None)
         print_json(alert | {"decisions": decisions})
         return
     out.print(shown(f"{alert['alert_type'] or 'alert'} {alert['id']} {alert['status']}"), style="bold")
-    _print_facts(
+    print_facts(
         {
             "about": f"{alert['tenant_type']} {alert['tenant_id']}" if alert["tenant_type"] else None,
             "severity": alert["severity"],
@@ -142,7 +142,7 @@ def show_recommendation(recommendation_id: RecommendationId, *, as_json: AsJson 
     out.print(shown(f"{found['recommendation_type']} {found['id']} "), style="bold", end="")
     out.print(coloured(found["status"]))
     rejected = f"by {found['rejected_by']}: {found['rejection_reason'] or 'without a reason'}"
-    _print_facts(
+    print_facts(
         {
             "title": found["title"],
             "description": found["description"],
@@ -207,12 +207,6 @@ def _get(data: Path | None, recommendation_id: str) -> dict[str, Any]:
             f"There is no recommendation {shown(recommendation_id)}. See `ops-approval recommendations list`.", REFUSED
         )
     return found
-
-
-def _print_facts(facts: dict[str, Any]) -> None:
-    for name, value in facts.items():
-        if value is not None:
-            out.print(f"  {name:<12}", shown(str(value)))
 
 
 def _details(details: dict[str, Any]) -> str:

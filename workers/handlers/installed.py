@@ -89,6 +89,8 @@ def _within(seconds: float, handling: Callable[[], Any]) -> Outcome:
             answer.set_result(handling())
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
             answer.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - there it would end a worker's thread, here it ends this one
+            answer.set_result(Unknown(f"The handler ended with {type(error).__name__}."))
 
     Thread(target=handle, daemon=True).start()
     if not wait([answer], timeout=seconds).done:
