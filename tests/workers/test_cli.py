@@ -127,6 +127,18 @@ def test_an_empty_database_is_told_to_be_initialised_and_then_serves(
     assert "No unfinished actions" in run("actions", "list", **urls).stdout
 
 
+def test_what_is_stored_and_not_understood_is_not_told_as_a_setting(installation: Installation) -> None:
+    installation.owner.execute(
+        "insert into definitions (kind, name, version, body, created_by) values ('policy', 'Newer', 1, %s, 'ana')",
+        [json.dumps({"name": "Newer", "criteria": {}, "policy": {"required_quorum": {"type": "newer"}}})],
+    )
+    urls = {"DATABASE_URL": installation.settings.database_url, "REDIS_URL": installation.settings.redis_url}
+    told = run("policies", "list", **urls)
+    assert told.returncode == 2
+    assert told.stderr.startswith("Error: Something stored is not understood (Policy: policy.required_quorum:")
+    assert len(told.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("group", [(), ("policies",)])
 def test_help_lists_commands_with_a_whole_sentence_on_a_terminal_of_80_columns(group: tuple[str, ...]) -> None:
     _, _, listed = run(*group, "--help", COLUMNS="80").stdout.partition("Commands:")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from db.schema import SchemaError
+from domain import mistakes
 from workers import logs
 from workers.cli import (
     action_types,
@@ -39,7 +40,7 @@ from workers.cli import (
 )
 from workers.cli.console import UNAVAILABLE, WRONG_USE, fail
 from workers.cli.context import NO_SCHEMA
-from workers.settings import why_unusable
+from workers.settings import Settings, why_unusable
 
 _WHERE = "Start `ops-approval up`, name its --data, or set DATABASE_URL and REDIS_URL."
 
@@ -130,5 +131,10 @@ def _run() -> None:
         fail("RabbitMQ does not answer. Look at BROKER_URL.", UNAVAILABLE)
     except SchemaError as error:
         fail(str(error), WRONG_USE)
-    except (SettingsError, ValidationError) as error:
+    except SettingsError as error:
         fail(why_unusable(error), WRONG_USE)
+    except ValidationError as error:
+        if error.title == Settings.__name__:
+            fail(why_unusable(error), WRONG_USE)
+        what = f"{error.title}: {mistakes.told(error)[0]}"
+        fail(f"Something stored is not understood ({what}). Use the release that wrote it, or newer.", WRONG_USE)
