@@ -141,7 +141,8 @@ def test_who_asks_must_say_who_they_are_and_may_be_refused(desk: Desk, sandbox: 
     assert "--as PERSON" in desk.says("apply", str(desk.file), code=2)
     with desk.installation.at_work(sandbox.url):
         said = desk.says("apply", str(desk.file), "--as", "merchant-viewer", "--wait", code=1)
-        assert "may not be asked for: The creator holds none" in said
+        assert "may not be asked for: The creator may not ask for this" in said
+        assert ".." not in said
         assert "asks for approval" in desk.says("apply", str(desk.file), "--as", "ops-admin-1", "--wait")
 
 

@@ -137,7 +137,7 @@ def test_a_refusal_is_told_to_who_waits_for_it(desk: Desk, sandbox: Sandbox) -> 
     jwk = desk.generated("billing")
     with desk.installation.at_work(sandbox.url):
         said = desk.says("register", "billing", jwk, *BILLING, "--wait", asks="merchant-viewer", code=1)
-    assert "may not be asked for: The creator holds none" in said
+    assert "may not be asked for: The creator may not ask for this" in said
 
 
 def test_of_two_keys_of_one_name_at_once_one_counts_and_the_other_is_told(installation: Installation) -> None:

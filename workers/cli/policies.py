@@ -178,7 +178,7 @@ def _print_asked(answers: list[dict[str, Any]], *, as_json: bool) -> None:
         print_json(answers)
     else:
         for answer in answers:
-            what = _STATES[answer["state"]].format_map(answer)
+            what = _STATES[answer["state"]].format_map(answer).removesuffix(".")  # a refusal brings its own
             out.print(shown(f"{_words(answer['kind'])} {answer['name']} {what}."))
         if any(answer["state"] in {"asked", "waiting"} for answer in answers):
             print_next()
