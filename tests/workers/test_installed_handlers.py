@@ -15,12 +15,13 @@ from typing import Any
 import psycopg
 import pytest
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from domain.action_type import ActionType, Guarantee
 from domain.messages import CreateAction, ExecuteAction
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from tests.workers.test_http_handler import TOP_UP
-from tests.world import Installation
+from tests.world import Installation, wait_for
 from workers import definition_files
 from workers.definition_files import DefinitionFileError
 from workers.handlers import Call, installed
@@ -212,6 +213,14 @@ def test_nobody_waits_for_a_handler_that_does_not_return(hanging: InstalledHandl
     for told in (hanging.call, hanging.ask):
         assert told(replace(HOLD, timeout_seconds=0.05)) == Unknown("The handler did not return within 0 s.")
     assert Hanging.called.is_set()
+
+
+def test_how_a_call_ended_that_nobody_waited_for_is_logged(hanging: InstalledHandler) -> None:
+    with capture_logs() as logs:
+        assert isinstance(hanging.call(replace(HOLD, timeout_seconds=0.05)), Unknown)
+        Hanging.released.set()
+        (line,) = wait_for(lambda: logs)
+    assert (line["event"], line["action_id"], line["outcome"]) == ("handler_late", str(HOLD.action_id), "Done")
 
 
 class Exiting:

@@ -11,12 +11,15 @@ from importlib.metadata import entry_points
 from threading import Thread
 from typing import Any, Protocol
 
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from domain import mistakes
 from domain.exact_json import parse_json
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from workers.handlers import Call, answers
+
+_log = structlog.get_logger(__name__)
 
 GROUP = "ops_approval.handlers"
 
@@ -63,7 +66,7 @@ class InstalledHandler:
             params = self._params.model_validate(call.params)
         except ValidationError as error:
             return Rejected(_not_taken(error))
-        return _within(call.timeout_seconds, lambda: self._code.call(call, params))
+        return _within(call, lambda: self._code.call(call, params))
 
     def ask(self, call: Call) -> Outcome:
         """What became of a call, as the handler finds out."""
@@ -74,11 +77,11 @@ class InstalledHandler:
             params = self._params.model_validate(call.params)
         except ValidationError as error:
             return Unknown(_not_taken(error))
-        return _within(call.timeout_seconds, lambda: ask(call, params))
+        return _within(call, lambda: ask(call, params))
 
 
-def _within(seconds: float, handling: Callable[[], Any]) -> Outcome:
-    """What a handler says, if it does in time; raises what it raises.
+def _within(call: Call, handling: Callable[[], Any]) -> Outcome:
+    """What a handler says, if it does in the call's time; raises what it raises. What it says later is logged, no more.
 
     It has a thread of its own, which nobody can end, so that one that hangs does not take a worker's with it.
     """
@@ -93,9 +96,16 @@ def _within(seconds: float, handling: Callable[[], Any]) -> Outcome:
             answer.set_result(Unknown(f"The handler ended with {type(error).__name__}."))
 
     Thread(target=handle, daemon=True).start()
-    if not wait([answer], timeout=seconds).done:
-        return Unknown(f"The handler did not return within {seconds:.0f} s.")
+    if not wait([answer], timeout=call.timeout_seconds).done:
+        answer.add_done_callback(lambda told: _log_late(call, told))
+        return Unknown(f"The handler did not return within {call.timeout_seconds:.0f} s.")
     return _as_told(answer.result())
+
+
+def _log_late(call: Call, told: Future[Any]) -> None:
+    """For who is to find out what became of a call: whether it ended after all, and how; not what it said, which may be params."""
+    ended = told.exception() or told.result()
+    _log.warning("handler_late", action_id=str(call.action_id), token=call.token, outcome=type(ended).__name__)
 
 
 def _as_told(outcome: Any) -> Outcome:
