@@ -115,8 +115,9 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
         return Receipt(MessageOutcome.APPLIED, "The service is to be asked.", action_id=action.id)
     if not world.attempts.get(action.id):
         action = deciding.decide_again(world, action)
-        if action.status is not Status.APPROVED:
-            return Refusal(Code.NOT_APPROVED, "Decided again before the first attempt, it is not approved any more.")
+        # It may have been approved anew at once, and then nobody has asked for its execution yet.
+        if not action.executable_at(world.now):
+            return Refusal(Code.NOT_APPROVED, "Decided again before the first attempt, the approval did not hold.")
     attempt = _begin(world, action, started)
     return Receipt(MessageOutcome.APPLIED, f"Attempt {attempt.number} holds the lease.", action_id=action.id)
 

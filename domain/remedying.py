@@ -4,6 +4,7 @@ Whatever is decided about an alert is kept with it. A rule's cooldown begins wit
 two alerts at once one leads to an action.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -190,11 +191,8 @@ _SKIPPED = {
 
 
 def _skip(world: World, proposal: Proposal, details: Details) -> Receipt:
-    """Do nothing, and tell why; not again where that was the last decision: who sends an alert often uses up no decisions."""
-    told = proposal.decided(world.now, SYSTEM, "skip", details)
-    last = proposal.decisions[-1] if proposal.decisions else {}
-    same = (last.get("action"), last.get("details")) == ("skip", details)
-    world.put_proposal(replace(told, decisions=proposal.decisions) if same else told)
+    """Do nothing, and tell why."""
+    world.put_proposal(_told_once(world, proposal.decided(world.now, SYSTEM, "skip", details)))
     answering = details.get("ops_action_id")
     why = _SKIPPED[details["reason"]].format_map(details | {"type": proposal.type})
     return Receipt(
@@ -205,8 +203,22 @@ def _skip(world: World, proposal: Proposal, details: Details) -> Receipt:
 def _fail(world: World, proposal: Proposal, refusal: Refusal) -> Refusal:
     holder = {} if refusal.action_id is None else {"ops_action_id": str(refusal.action_id)}
     details = {"code": refusal.code.value, "error": refusal.sentence} | holder
-    world.put_proposal(proposal.decided(world.now, SYSTEM, "error", details))
+    world.put_proposal(_told_once(world, proposal.decided(world.now, SYSTEM, "error", details)))
     return refusal
+
+
+def _told_once(world: World, proposal: Proposal) -> Proposal:
+    """A proposal without what is decided now, where it was last decided so: who sends an alert often uses up no decisions."""
+    known = world.proposals.get(proposal.key)
+    before = () if known is None else known.decisions
+    now = proposal.decisions[len(before) :]
+    same = _said(now) == _said(before[-len(now) :])
+    return replace(proposal, decisions=before) if same else proposal
+
+
+def _said(decisions: Sequence[Details]) -> list[Details]:
+    """What was decided, whenever that was."""
+    return [decision | {"at": None} for decision in decisions]
 
 
 def _weigh(world: World, proposal: Proposal, rule: RemediationRule | None, said: Recommendation) -> Receipt | Refusal:

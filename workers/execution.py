@@ -99,7 +99,7 @@ class Executor:
         """What a handler says; whatever else it does, its outcome is unknown and is written down."""
         try:
             return handling(call)
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - as above
             _log.exception("handler_failed", action_id=str(call.action_id), error=type(error).__name__)
             return Unknown(f"The handler failed with {type(error).__name__}.")
 

@@ -268,6 +268,26 @@ def test_what_was_reopened_and_approved_anew_waits_until_somebody_asks_for_its_e
     assert engine.start(engine.id, 3) == "applied"
 
 
+@pytest.mark.parametrize(("by_itself", "status"), [(False, "approved"), (True, "executing")])
+def test_what_is_approved_anew_as_it_is_decided_again_begins_only_if_it_executes_by_itself(
+    *, by_itself: bool, status: str
+) -> None:
+    """The step of escalation begins at once, as the quorum is out of reach, and those who have voted are enough for it."""
+    engine = InMemory({"auto_execute": by_itself})
+    action_id = engine.approved(("both", "f1"))
+    if not by_itself:
+        engine.ask_to_execute(action_id)
+    engine.world.directory = directory({"both": ["cfo"], "f1": ["finance_ops"], "admin": ["ops_admin"]})
+    assert engine.start(action_id, 1) == ("applied" if by_itself else "not_approved")
+    assert engine.events(action_id)[4:7] == ["reopened", "escalated", "approved"]
+    assert engine.status(action_id) == status
+    if not by_itself:
+        assert engine.start(action_id, 2) == "not_due"
+        assert answer(engine.ask_to_execute(action_id)) == "applied"
+        assert engine.start(action_id, 3) == "applied"
+    assert engine.action(action_id).executed_by == ("ops-approval" if by_itself else "admin")
+
+
 def test_what_was_reopened_is_decided_by_further_votes() -> None:
     """Both who approved have left; one who was against it still stands, and is joined."""
     engine = InMemory({"required_ratio": 0.66})

@@ -16,7 +16,7 @@ from domain.messages import Receipt
 from domain.proposal import MOST_DECISIONS, Proposal, Recommendation
 from domain.remediation import RemediationRule
 from domain.remedying import ASK_AGAIN_SECONDS, Recommended
-from tests.unit.in_memory import NOW, TYPE, InMemory, answer, body_of
+from tests.unit.in_memory import HOUR, NOW, TYPE, InMemory, answer, body_of
 
 RULE: dict[str, Any] = {"name": "float_low", "auto_action": {"action_type": "TOP_UP"}}
 ALERT: dict[str, Any] = {
@@ -378,9 +378,31 @@ def test_an_alert_that_is_named_by_a_number_is_answered_too(alerts: Alerts) -> N
 
 def test_one_alert_is_not_decided_about_for_ever() -> None:
     alerts = Alerts()
-    unsure = SURE | {"confidence": 0.1}
-    assert {answer(alerts.alert(said=unsure)) for _ in range(MOST_DECISIONS // 2)} == {"applied"}
+    unsure = [SURE | {"confidence": 0.1 + number / 1000} for number in range(MOST_DECISIONS // 2)]
+    assert {answer(alerts.alert(said=said)) for said in unsure} == {"applied"}
     assert answer(alerts.alert()) == "proposal_closed"
+
+
+def test_an_alert_that_comes_again_and_again_while_another_action_is_open_is_answered_after_it(alerts: Alerts) -> None:
+    alerts.define("action_type", TYPE.model_dump(mode="json") | {"exclusive_params": ["agent_id"]})
+    open_now = alerts.created()
+    assert {answer(alerts.alert()) for _ in range(2 * MOST_DECISIONS)} == {"already_open"}
+    assert alerts.decisions() == ["suggest", "error"]
+    alerts.wait(HOUR)
+    alerts.sweep(open_now)
+    alerts.wait(HOUR)
+    alerts.sweep(open_now)
+    assert alerts.status(open_now) == "expired"
+    assert alerts.alert().action_id is not None
+    assert alerts.decisions() == ["suggest", "error", *CREATED]
+
+
+def test_what_sira_says_again_of_an_alert_that_comes_again_is_told_once(alerts: Alerts) -> None:
+    for confidence in (0.1, 0.1, 0.2, 0.1):
+        alerts.asked()
+        assert alerts.say(SURE | {"confidence": confidence}).outcome == "applied"
+        assert alerts.proposal().due_at is None
+    assert alerts.decisions() == ["suggest", "skip low_confidence"] * 3
 
 
 def test_an_alert_that_comes_again_and_again_during_a_cooldown_is_answered_after_it(alerts: Alerts) -> None:

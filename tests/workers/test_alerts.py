@@ -277,8 +277,8 @@ def test_a_refused_creation_keeps_its_decision_and_nothing_else(fair: Installati
 
 
 def test_decisions_of_one_moment_are_read_in_their_order(fair: Installation) -> None:
-    for _ in range(6):
-        fair.tell("alerts", remediate("a-1", SURE | {"confidence": 0.5}))
+    for number in range(6):
+        fair.tell("alerts", remediate("a-1", SURE | {"confidence": 0.5 + number / 100}))
     fair.tell("ops-tooling", manual("a-1"))
     fair.tell("alerts", remediate("a-1"))
     assert decisions(fair.owner, "a-1") == ["suggest", "skip"] * 6 + ["create_ops_action", "skip"]

@@ -1,23 +1,29 @@
 """Definitions that change by agreement, on real servers: in force at once for what comes then, whatever dies or races meanwhile."""
 
+import re
 import signal
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from db import due, invariants
+from db.connect import connect
 from db.definitions import load_definitions
 from domain.executing import AttemptStarted, Perform
+from domain.messages import CreateAction
 from domain.policy import Policy
 from domain.quorum_tree import People
 from tests.workers.test_crashes import Start, start  # noqa: F401 - a fixture
 from tests.workers.test_races import race, two_workers
-from tests.world import Installation, top_up
+from tests.world import PEOPLE, Installation, directory, top_up
 from workers.sandbox import Sandbox
 
 NAME = "Float Adjustment"
+OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 
 
 def policy(**rules: Any) -> dict[str, Any]:
@@ -144,3 +150,45 @@ def test_what_the_engine_carries_out_and_what_comes_with_it_are_applied_one_afte
     assert People(role="merchant_admin") in load_definitions(installation.owner).pools
     (need,) = [installation.action(ticket.action_id)["requirement"]["tree"]]
     assert need["count"] == 1
+
+
+def shut_out(installation: Installation, **rules: Any) -> UUID:
+    """Everybody agrees to what nobody can fill, and asks for its removal, which waits for that."""
+    everything = policy(**rules) | {"name": "Everything", "criteria": {}, "priority": 1000}
+    params = {"kind": "policy", "name": "Everything", "reason": "we grew"}
+    asked = installation.agreed("CHANGE_DEFINITION", params | {"replaces": 0, "definition": everything}, "definitions")
+    assert installation.perform(asked) == "executed"
+    wish = {"origin": "ops_ui", "action_type": "CHANGE_DEFINITION", "created_by": "finance-user-4"}
+    removal = CreateAction.model_validate(wish | {"params": params | {"replaces": 1, "definition": None}})
+    (receipt,) = installation.tell("definitions", removal)
+    assert receipt.action_id is not None, receipt
+    return receipt.action_id
+
+
+def test_the_owner_takes_a_policy_out_of_force_that_nobody_can_fill_as_the_page_says(
+    installation: Installation,
+) -> None:
+    waiting = shut_out(installation, require_personal_key=True)
+    (statement,) = re.findall(r"```sql\n(insert into ops_approval\.definitions.*?)```", OPERATIONS, re.DOTALL)
+    url = installation.settings.database_url
+    with connect(url, "tests") as worker, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        worker.execute(statement)
+    with psycopg.connect(url, autocommit=True) as owner:
+        assert owner.execute(statement).rowcount == 1
+    assert installation.perform(change(installation, definition=policy())) == "executed"
+    assert installation.vote(waiting, "finance-user-1").code == "personal_key_required", "it waits as it did"
+    (broken,) = invariants.broken(installation.owner)
+    assert [violation.id for violation in broken.violations] == ["policy Everything"]
+
+
+def test_a_snapshot_of_the_directory_gives_a_role_that_a_policy_asks_for_and_nobody_held(
+    installation: Installation,
+) -> None:
+    board = {"type": "role", "value": {"role": "board", "min_votes": 2}}
+    waiting = shut_out(installation, required_quorum=board)
+    assert installation.action(waiting)["unreachable"]
+    given = PEOPLE | {"cfo-1": ("board",), "pay-admin-1": ("board",)}
+    installation.tell("directory", directory(2, given))
+    assert [installation.vote(waiting, person).outcome for person in ("cfo-1", "pay-admin-1")] == ["applied"] * 2
+    installation.ask_to_execute(waiting)
+    assert installation.perform(waiting) == "executed"

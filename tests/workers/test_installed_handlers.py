@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from structlog.testing import capture_logs
 
 from domain.action_type import ActionType, Guarantee
@@ -241,6 +241,48 @@ def test_a_handler_that_exits_is_not_waited_for_and_ends_nothing(
     told = InstalledHandler("exiting")
     for say in (told.call, told.ask):
         assert say(replace(HOLD, timeout_seconds=20)) == Unknown("The handler ended with SystemExit.")
+
+
+class ExitingAtOnce(Exiting):
+    """A handler that wants to end its process before it is there."""
+
+    def __init__(self) -> None:
+        sys.exit(1)
+
+
+class Impassable(BaseModel):
+    """Params whose check wants to end the process."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exits(cls, _params: Any) -> Any:
+        sys.exit(1)
+
+
+class ExitingOverParams:
+    """A handler that does not come to its call."""
+
+    params = Impassable
+
+    def call(self, _call: Call, _params: Impassable) -> Outcome:
+        return Done()
+
+    ask = call
+
+
+def test_a_handler_that_exits_before_its_call_ends_nothing_either(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, {"odd": f"{__name__}:ExitingAtOnce", "picky": f"{__name__}:ExitingOverParams"})
+    text = "action_types: [{name: ADJUST_FLOAT, handler: odd, guarantee: neither, params_schema: {}}]"
+    definition_files.apply(installation.owner, definition_files.parse(text, "here"), by="tests")
+    action_id = installation.approved()
+    assert installation.executor("http://nowhere").execute(action_id) == "approved", "nothing was called"
+    (attempt,) = installation.action(action_id)["attempts"]
+    assert "cannot be loaded: SystemExit" in attempt["reason"]
+    executor, picky = installation.executor("http://nowhere"), ActionType(name="HOLD", handler="picky")
+    for say in (executor._call, executor._ask):
+        assert say(picky, HOLD) == Unknown("The handler failed with SystemExit.")
 
 
 class Odd:

@@ -49,7 +49,7 @@ class InstalledHandler:
         try:
             self._code: Code = found[0].load()()
             self._params: type[BaseModel] = self._code.params
-        except Exception as error:
+        except BaseException as error:  # one that exits too: nothing was called, and the attempt must be told of
             raise ValueError(
                 f"Handler {name!r} ({found[0].value}) cannot be loaded: {type(error).__name__}."
             ) from error
