@@ -14,7 +14,7 @@ from domain.internal_types import Internal
 from domain.lifecycle import OPEN, Status
 from domain.requirement import Requirement
 from domain.trail import EventName
-from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_json, shown, when
+from workers.cli.console import REFUSED, AsJson, coloured, fail, must_bring, out, print_facts, print_json, shown, when
 from workers.cli.context import Data, open_reader
 from workers.cli.differences import Compared, compared, print_lines
 from workers.cli.reading import RATIFIED, ActionId
@@ -53,9 +53,7 @@ def print_action(action: dict[str, Any]) -> None:
     out.print(f"{action['action_type']} ", style="bold", end="")
     out.print(coloured(action["status"]))
     difference = _difference(action)
-    for name, value in _facts(action, difference).items():
-        if value not in (None, "", "None", " UTC"):
-            out.print(f"  {name:<12}", shown(value))
+    print_facts(_facts(action, difference))
     if difference is not None:
         print_lines(difference.diff.splitlines(), indent="  ")
     for name, line in _came_along(action):
@@ -86,12 +84,18 @@ def _facts(action: dict[str, Any], difference: Compared | None) -> dict[str, Any
         "waits for": _waits_for(action),
         "votes": f"{action['votes_approve']} for, {action['votes_reject']} against, {action['votes_abstain']} abstained",
         "content": action["content_hash"],
-        "next try": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.APPROVED else None,
-        "next asked": f"{when(action['next_attempt_at'])} UTC" if action["status"] == Status.OUTCOME_UNKNOWN else None,
+        "next try": _next_attempt(action, Status.APPROVED),
+        "next asked": _next_attempt(action, Status.OUTCOME_UNKNOWN),
         "executed by" if action["executed_at"] else "executor": action["executed_by"],
         "result": json.dumps(action["result"], ensure_ascii=False) if action["result"] is not None else None,
         "error": action["error"],
     }
+
+
+def _next_attempt(action: dict[str, Any], status: Status) -> str | None:
+    """When a worker turns to it next, of an action in this state."""
+    waits = action["status"] == status and action["next_attempt_at"] is not None
+    return f"{when(action['next_attempt_at'])} UTC" if waits else None
 
 
 def _came_along(action: dict[str, Any]) -> Iterator[tuple[str, str]]:
