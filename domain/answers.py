@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from domain import deciding, voting
+from domain import deciding, messages, voting
 from domain.action import Action, Vote
 from domain.electorate import Electorate
 from domain.keys import PERSONAL_SCOPE, with_own_keys
@@ -133,21 +133,8 @@ class _Moment:
         """
         world, action = self.world, self.action
         body = CastVote(action_id=action.id, voter_id=person, vote=choice, content_hash=action.content_hash.hex())
-        message = Message(
-            content_sha256=b"",
-            token="",
-            issuer="",
-            jti="",
-            kid="",
-            type=CastVote.__name__,
-            audience=world.audience,
-            issued_at=world.now,
-            expires_at=action.expires_at,
-            scope=PERSONAL_SCOPE,
-            body=body,
-            person=person if person in self._with_own_keys else None,
-        )
-        return message, body
+        own = person if person in self._with_own_keys else None
+        return messages.as_if_sent(body, world.audience, world.now, PERSONAL_SCOPE, own), body
 
 
 def _steps_ahead(world: World, action: Action, others: list[str]) -> Iterator[StepAhead]:

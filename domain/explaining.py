@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from domain import choosing, creation, policy
+from domain import choosing, creation, messages, policy
 from domain.action import Action
 from domain.conditions import Finding, first_unmet
 from domain.definitions import Versioned
 from domain.facts import facts_of
 from domain.internal_types import CHANGES
 from domain.keys import Scope
-from domain.messages import CreateAction, Message
+from domain.messages import CreateAction
 from domain.policy import Policy
 from domain.refusals import Refusal
 from domain.world import World
@@ -61,7 +61,7 @@ class Explanation:
 
 def explain(world: World, body: CreateAction) -> Explanation:
     """Create the action in this world, which is not saved, and tell what every policy says to it."""
-    message = _message(world, body)
+    message = messages.as_if_sent(body, world.audience, world.now, _ANY_KEY)
     receipt = creation.create(world, message, body)
     action_type = world.definitions.action_types_in_force.get(body.action_type)
     facts = facts_of(action_type.definition, body) if action_type is not None else None
@@ -98,19 +98,3 @@ def _verdict(asked: Versioned[Policy], facts: Mapping[str, Any], *, after: bool)
     if not answer.holds:
         return Verdict(asked, State.UNMET, first_unmet(findings))
     return Verdict(asked, State.ALSO_MATCHES if after else State.PASSED_OVER)
-
-
-def _message(world: World, body: CreateAction) -> Message:
-    return Message(
-        content_sha256=b"",
-        token="",
-        issuer="",
-        jti="",
-        kid="",
-        type=CreateAction.__name__,
-        audience=world.audience,
-        issued_at=world.now,
-        expires_at=world.now,
-        scope=_ANY_KEY,
-        body=body,
-    )

@@ -223,6 +223,24 @@ class Message:
         return None if isinstance(self.body, Refusal) else action_of(self.body, self.issuer, self.jti)
 
 
+def as_if_sent(body: AnyBody, audience: str, now: datetime, scope: Scope, person: str | None = None) -> Message:
+    """A message that nobody sent, to judge what would become of one that came just now with a key of this scope."""
+    return Message(
+        content_sha256=b"",
+        token="",
+        issuer="",
+        jti="",
+        kid="",
+        type=type(body).__name__,
+        audience=audience,
+        issued_at=now,
+        expires_at=now,
+        scope=scope,
+        body=body,
+        person=person,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Unopened:
     """Something on the queue that nobody is known to have sent; `excerpt` is its beginning, for whoever looks into it.
