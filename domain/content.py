@@ -17,7 +17,7 @@ FROZEN = tuple(name for name in _NAMES[: _NAMES.index("created_at")] if name != 
 
 def content_hash(frozen: dict[str, Any]) -> bytes:
     """The SHA-256 of the frozen content of an action, as JSON in canonical bytes: what people vote on."""
-    return sha256(canonical(as_json(frozen))).digest()
+    return sha256(canonical(_as_json(frozen))).digest()
 
 
 def content_hash_of(action: Action) -> bytes:
@@ -25,7 +25,7 @@ def content_hash_of(action: Action) -> bytes:
     return content_hash({name: getattr(action, name) for name in FROZEN})
 
 
-def as_json(frozen: dict[str, Any]) -> dict[str, Any]:
+def _as_json(frozen: dict[str, Any]) -> dict[str, Any]:
     """The frozen content of an action as JSON."""
 
     def plain(value: Any) -> Any:
@@ -38,3 +38,27 @@ def as_json(frozen: dict[str, Any]) -> dict[str, Any]:
                 return value
 
     return {name: plain(value) for name, value in frozen.items()}
+
+
+def created(action: Action) -> dict[str, Any]:
+    """The data of the created event: enough to tell the whole action again without its row."""
+    names = (
+        "issuer",
+        "idempotency_key",
+        "origin",
+        "action_type",
+        "action_type_version",
+        "params",
+        "target_tenant_type",
+        "target_tenant_id",
+        "risk_level",
+        "triggered_by",
+        "policy_name",
+        "policy_version",
+        "requirement",
+        "timeout_seconds",
+        "auto_execute",
+        "execute_within_seconds",
+        "caused_by",
+    )
+    return _as_json({name: getattr(action, name) for name in names}) | {"content_hash": action.content_hash.hex()}

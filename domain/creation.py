@@ -6,11 +6,21 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from domain import changing, choosing, exclusive, idempotency, messages, policy, quorum_tree, registering, voting
+from domain import (
+    changing,
+    choosing,
+    content,
+    exclusive,
+    idempotency,
+    messages,
+    policy,
+    quorum_tree,
+    registering,
+    voting,
+)
 from domain.action import Action
 from domain.action_type import ActionType
-from domain.content import as_json, content_hash
-from domain.deciding import out_of_reach
+from domain.deciding import unreachable_warning
 from domain.definitions import Versioned
 from domain.exact_json import canonical
 from domain.facts import facts_of
@@ -62,7 +72,7 @@ def create(
     action = make(world, message.issuer, action_id, body)
     if isinstance(action, Refusal):
         return action
-    warnings = out_of_reach(action) + idempotency.warning(body.idempotency_key)
+    warnings = unreachable_warning(action) + idempotency.warning(body.idempotency_key)
     return Receipt(Outcome.APPLIED, f"Action {action_id} is created.{warnings}", action_id=action_id)
 
 
@@ -107,7 +117,7 @@ def begin(
         return Refusal(Code.TOO_MANY_WAYS, f"There are {ways}, and at most {quorum_tree.MOST_WAYS} are weighed.")
     frozen = _frozen(world, issuer, body, action_id, action_type, facts, chosen, terms, caused_by)
     action = _action(world, body, action_type.definition, frozen)
-    action = world.note(action, EventName.CREATED, body.created_by, _created(action))
+    action = world.note(action, EventName.CREATED, body.created_by, content.created(action))
     return voting.settle(world, action)
 
 
@@ -121,9 +131,16 @@ def policy_for(world: World, facts: Mapping[str, Any]) -> Versioned[policy.Polic
     return chosen
 
 
+def conflict(existing: Action, body: CreateAction) -> Refusal | None:
+    """Why an action is not what a body with its key asks for, if so."""
+    if existing.body_sha256 == body_sha256(body):
+        return None
+    return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {existing.id}.", existing.id)
+
+
 def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
-    if existing.body_sha256 != body_sha256(body):
-        return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {existing.id}.")
+    if (refusal := conflict(existing, body)) is not None:
+        return refusal
     return Receipt(Outcome.DUPLICATE, f"This asks for action {existing.id} again.", action_id=existing.id)
 
 
@@ -264,7 +281,7 @@ def _action(world: World, body: CreateAction, action_type: ActionType, frozen: d
     expires_at = world.now + timedelta(seconds=frozen["timeout_seconds"])
     return Action(
         **frozen,
-        content_hash=content_hash(frozen),
+        content_hash=content.content_hash(frozen),
         body_sha256=body_sha256(body),
         created_at=world.now,
         exclusive_key=action_type.exclusive_key(body.params),
@@ -272,27 +289,3 @@ def _action(world: World, body: CreateAction, action_type: ActionType, frozen: d
         expires_at=expires_at,
         due_at=expires_at,
     )
-
-
-def _created(action: Action) -> dict[str, Any]:
-    """The data of the created event: enough to tell the whole action again without its row."""
-    names = (
-        "issuer",
-        "idempotency_key",
-        "origin",
-        "action_type",
-        "action_type_version",
-        "params",
-        "target_tenant_type",
-        "target_tenant_id",
-        "risk_level",
-        "triggered_by",
-        "policy_name",
-        "policy_version",
-        "requirement",
-        "timeout_seconds",
-        "auto_execute",
-        "execute_within_seconds",
-        "caused_by",
-    )
-    return as_json({name: getattr(action, name) for name in names}) | {"content_hash": action.content_hash.hex()}

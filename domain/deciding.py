@@ -62,8 +62,8 @@ def _may_begin_early(world: World, action: Action) -> bool:
     return not any(step.is_easier(fewest) for step in ahead)
 
 
-def out_of_reach(action: Action) -> str:
-    """The sentence about a new action that cannot be approved as things are, with a space before it; nothing about others."""
+def unreachable_warning(action: Action) -> str:
+    """What to add to the receipt of an action that cannot be approved as things are; nothing to that of others."""
     if not action.unreachable:
         return ""
     return " Nobody can approve it as things are, even if everybody left did: `ops-approval actions who` says what is missing."

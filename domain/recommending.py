@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain import creation, messages
 from domain.action import Action
-from domain.deciding import out_of_reach
+from domain.deciding import unreachable_warning
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
 from domain.messages import CreateAction, Message, Outcome, Receipt
@@ -168,7 +168,7 @@ def _create(world: World, proposal: Proposal) -> Receipt | Refusal:
         return made
     created = {"ops_action_id": str(action_id)}
     world.put_proposal(proposal.decided(world.now, SYSTEM, "create_ops_action", created).answered(action_id, world.now))
-    told = f"Action {action_id} is created, as SIRA recommends.{out_of_reach(made)}"
+    told = f"Action {action_id} is created, as SIRA recommends.{unreachable_warning(made)}"
     return Receipt(Outcome.APPLIED, told, action_id=action_id)
 
 
@@ -177,6 +177,4 @@ def _made(world: World, issuer: str, action_id: UUID, body: CreateAction) -> Act
     known = world.actions.get(action_id)
     if known is None:
         return creation.make(world, issuer, action_id, body)
-    if known.body_sha256 != creation.body_sha256(body):
-        return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {known.id}.", known.id)
-    return known
+    return creation.conflict(known, body) or known

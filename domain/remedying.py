@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain import creation, messages
 from domain.action import Action
-from domain.deciding import out_of_reach
+from domain.deciding import unreachable_warning
 from domain.definitions import Definitions
 from domain.keys import Scope
 from domain.lifecycle import FINAL, Status
@@ -247,7 +247,7 @@ def _weigh(world: World, proposal: Proposal, rule: RemediationRule | None, said:
         }
         proposal = proposal.decided(world.now, SYSTEM, "require_approval", needed)
     world.put_proposal(proposal.answered(action_id, world.now))
-    told = f"Action {action_id} is created for the alert.{out_of_reach(action)}"
+    told = f"Action {action_id} is created for the alert.{unreachable_warning(action)}"
     return Receipt(Outcome.APPLIED, told, action_id=action_id)
 
 

@@ -64,3 +64,4 @@ SEVERITIES: Mapping[str, Severity] = {
 """Every code, and how bad it is."""
 
 GREAT_RISKS = frozenset({"high", "critical"})
+"""The risk levels of actions that had better not execute by themselves."""

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from db import history, invariants
 from db.connect import Connection
 from db.keys import load_key_ring
-from domain import content, creation, trail
+from domain import content, trail
 from domain.lifecycle import Status
 from domain.trail import Event, EventName
 from tests import busy
@@ -106,7 +106,7 @@ def recreate(conn: Connection, action_id: UUID) -> None:
     content_hash = content.content_hash_of(seen.action)
     conn.execute("update actions set content_hash = %s where id = %s", [content_hash, action_id])
     action = replace(seen.action, content_hash=content_hash)
-    edit(conn, action_id, EventName.CREATED, **creation._created(action))
+    edit(conn, action_id, EventName.CREATED, **content.created(action))
 
 
 def keep_out_a_voter(conn: Connection) -> None:
