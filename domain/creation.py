@@ -135,7 +135,7 @@ def conflict(existing: Action, body: CreateAction) -> Refusal | None:
     """Why an action is not what a body with its key asks for, if so."""
     if existing.body_sha256 == body_sha256(body):
         return None
-    return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {existing.id}.", existing.id)
+    return Refusal(Code.IDEMPOTENCY_CONFLICT, f"That action is {existing.id}.")
 
 
 def _again(existing: Action, body: CreateAction) -> Receipt | Refusal:
