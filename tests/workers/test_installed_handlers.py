@@ -179,6 +179,9 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     Hanging.released.clear()
     yield InstalledHandler("hanging")
     Hanging.released.set()
+    for thread in threading.enumerate():  # what it logs late is no matter of the next test
+        if thread.name == f"handler of {HOLD.action_id}":
+            thread.join()
 
 
 @pytest.mark.parametrize("seconds", [0, -60])

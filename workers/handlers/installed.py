@@ -95,7 +95,7 @@ def _within(call: Call, handling: Callable[[], Any]) -> Outcome:
         except BaseException as error:  # noqa: BLE001 - there it would end a worker's thread, here it ends this one
             answer.set_result(Unknown(f"The handler ended with {type(error).__name__}."))
 
-    Thread(target=handle, daemon=True).start()
+    Thread(target=handle, name=f"handler of {call.action_id}", daemon=True).start()
     if not wait([answer], timeout=call.timeout_seconds).done:
         answer.add_done_callback(lambda told: _log_late(call, told))
         return Unknown(f"The handler did not return within {call.timeout_seconds:.0f} s.")
