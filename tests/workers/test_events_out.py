@@ -308,6 +308,15 @@ def test_an_event_is_told_by_the_engine_at_work(installation: Installation, sand
         thread.join()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started heeds an interrupt, though a shell that runs the tests in the background has all ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_the_command_line_follows_the_stream(installation: Installation) -> None:
     url = installation.settings
     env = {"DATABASE_URL": url.database_url, "REDIS_URL": url.redis_url}
@@ -321,7 +330,7 @@ def test_the_command_line_follows_the_stream(installation: Installation) -> None
         installation.approved(key="later")
         installation.put_out()
         told += [json.loads(tail.stdout.readline()) for _ in range(4)]
-        tail.terminate()  # and no SIGINT, which is ignored by whatever a shell runs in the background
+        tail.terminate()
         tail.wait(10)
     assert [entry["event"] for entry in told] == ["created", "voted", "voted", "approved"] * 2
     assert told[0]["data"]["risk_level"]
