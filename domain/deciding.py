@@ -11,6 +11,7 @@ from domain.directory import Directory, Grant
 from domain.internal_types import Internal
 from domain.lifecycle import Status
 from domain.quorum import Choice, CountedVote, Decision, Verdict
+from domain.quorum_tree import ANY_ROLE
 from domain.trail import Event, EventName, timestamp
 from domain.world import ENGINE, World
 
@@ -127,9 +128,10 @@ def decide_again(world: World, action: Action) -> Action:
 def decide_from_record(action: Action, decided: Event, pools: Iterable[Grant], compromised: set[str]) -> Decision:
     """What the snapshot in a decision's event comes to; `pools` are the grants of roles of which a share must agree.
 
-    Of a voter without a role the snapshot does not say whether they were still here; they are taken to have been.
+    Of a voter without a role the snapshot does not say whether they were still here; they are taken to have been, but where
+    a compromised key spoke for them.
     """
-    told = [vote for vote in decided.data["votes"] if vote["kid"] not in compromised]
+    told = decided.data["votes"]
     votes = [
         CountedVote(
             vote["person"],
@@ -139,15 +141,17 @@ def decide_from_record(action: Action, decided: Event, pools: Iterable[Grant], c
             vote["breaks_glass"],
         )
         for vote in told
+        if vote["kid"] not in compromised
     ]
     held = {person: roles for vote in told for person, roles in vote["acted_for"].items()}
     held |= {vote["person"]: vote["roles_held"] for vote in told}
     grants = [Grant(person, role, decided.at) for person, roles in held.items() for role in roles]
     grants += [Grant(vote["person"], None, decided.at, None, person) for vote in told for person in vote["acted_for"]]
     grants += [grant for grant in pools if grant.person not in held]
-    requirement = action.requirement.model_copy(update={"steps_reached": decided.data["steps_reached"]})
     refused_at = {vote["person"]: decided.at for vote in told if not vote["may_break_glass"]}
-    return quorum.decide(requirement, votes, Directory.of(grants, held, refused_at), decided.at)
+    forged = [vote["person"] for vote in told if vote["kid"] in compromised and vote["roles_held"]]
+    then = replace(action, steps_reached=decided.data["steps_reached"])
+    return _decision(then, votes, forged, Directory.of(grants, held, refused_at), decided.at)
 
 
 def _frozen(roles: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
@@ -155,8 +159,46 @@ def _frozen(roles: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
 
 
 def judge(world: World, action: Action) -> Decision:
-    """What the votes on an action come to now."""
-    return quorum.decide(action.live_requirement, _counted(world, action), world.directory, world.now)
+    """What the votes on an action come to now.
+
+    A vote that came with a compromised key counts for nothing. But it stands in the place of what its voter may have said
+    before, and a step may have begun because of it: until they vote anew, nothing is approved that would not be if they
+    rejected it, and no such step had begun before its time.
+    """
+    forged = [person for person, cast in world.votes.get(action.id, {}).items() if cast.kid in world.compromised]
+    return _decision(action, _counted(world, action), forged, world.directory, world.now)
+
+
+def _decision(
+    action: Action, votes: list[CountedVote], forged: Iterable[str], directory: Directory, now: datetime
+) -> Decision:
+    """What these votes come to, for all that those may have said in whose name a compromised key spoke last."""
+    decision = quorum.decide(action.live_requirement, votes, directory, now)
+    against = [_rejection_of(person, directory, now) for person in sorted(forged)]
+    if decision.verdict is not Verdict.APPROVED or not against:
+        return decision
+    in_time = min(action.steps_reached, _steps_in_time(action, now))
+    requirement = action.requirement.model_copy(update={"steps_reached": in_time})
+    if quorum.decide(requirement, [*votes, *against], directory, now).verdict is Verdict.APPROVED:
+        return decision
+    missing = tuple(f"the vote of {vote.person} anew, as the last one came with a compromised key" for vote in against)
+    return replace(decision, verdict=Verdict.PENDING, reason="votes_missing", missing=missing)
+
+
+def _steps_in_time(action: Action, now: datetime) -> int:
+    """How many escalation steps would have begun by now had none begun before a deadline."""
+    begins_at, count = action.created_at + timedelta(seconds=action.timeout_seconds), 0
+    for step in action.requirement.escalation:
+        if begins_at > now:
+            break
+        begins_at, count = begins_at + timedelta(seconds=step.timeout_seconds), count + 1
+    return count
+
+
+def _rejection_of(person: str, directory: Directory, now: datetime) -> CountedVote:
+    """The most that a person can have said against it, for themselves and for whom they may act."""
+    acts_for = {name: directory.roles_of(name, now) | {ANY_ROLE} for name in directory.delegators(person, now)}
+    return CountedVote(person, Choice.REJECT, directory.roles_of(person, now) | {ANY_ROLE}, acts_for)
 
 
 def heard(world: World, action: Action) -> frozenset[str]:
