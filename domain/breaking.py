@@ -43,16 +43,6 @@ def note(world: World, action: Action, person: str, reason: str) -> Action:
     return world.note(action, EventName.GLASS_BROKEN, person, data)
 
 
-def good_until(world: World, action: Action, decided_at: datetime) -> datetime:
-    """When an approval lapses that nobody used; the sooner where somebody's vote for it breaks glass."""
-    seconds = action.execute_within_seconds
-    glass = action.requirement.break_glass
-    votes = world.votes.get(action.id, {}).values()
-    if glass is not None and any(cast.break_glass is not None for cast in votes):
-        seconds = min(seconds, glass.valid_seconds)
-    return decided_at + timedelta(seconds=seconds)
-
-
 def ratified(world: World, ratification: Action) -> Outcome:
     """Others have agreed, afterwards: say so in the trail of what was approved alone."""
     subject = _subject(world, ratification)
@@ -62,12 +52,16 @@ def ratified(world: World, ratification: Action) -> Outcome:
     return Done({"action_id": str(subject.id), "person": ratification.created_by})
 
 
-def not_ratified(world: World, ratification: Action) -> None:
-    """Others have not agreed, or not in time: an incident, and the person's roles break no glass until granted anew."""
+def not_ratified(world: World, ratification: Action) -> Action:
+    """Others have not agreed, or not in time: an incident, and the person's roles break no glass until granted anew.
+
+    What was approved alone is returned, for it to be decided again.
+    """
     person = ratification.created_by
     data = {"person": person, "refused_in": str(ratification.id), "reason": ratification.status}
-    world.note(_subject(world, ratification), EventName.RATIFICATION_REFUSED, ENGINE, data)
+    subject = world.note(_subject(world, ratification), EventName.RATIFICATION_REFUSED, ENGINE, data)
     world.directory = world.directory.refusing(person, world.now)
+    return subject
 
 
 def _subject(world: World, ratification: Action) -> Action:

@@ -1,7 +1,10 @@
 """What the passing of time does to an action that waits, for people or to be tried again."""
 
-from domain import breaking, deciding, outcomes
+from dataclasses import replace
+
+from domain import deciding, outcomes
 from domain.action import Action
+from domain.internal_types import Internal
 from domain.lifecycle import OPEN, Status
 from domain.trail import EventName, timestamp
 from domain.world import World
@@ -14,6 +17,7 @@ def enforce(world: World, action: Action) -> Action:
     whenever somebody looks, though several steps were missed. Votes that were already cast may decide as soon as the
     step's role counts.
     """
+    action = deciding.reconsider(world, action)
     while action.status in OPEN and action.expires_at <= world.now:
         if action.steps_reached < len(action.requirement.escalation):
             deadline = action.expires_at
@@ -27,12 +31,26 @@ def enforce(world: World, action: Action) -> Action:
     return action
 
 
+def enforce_ratifications(world: World) -> None:
+    """End the ratifications that nobody gave in time, of those in the world.
+
+    What was approved alone is not begun after that, nor does the person break glass again, though no sweep came by.
+    """
+    for action in [*world.actions.values()]:
+        if action.action_type == Internal.RATIFY:
+            enforce(world, action)
+
+
 def _lapse(world: World, action: Action) -> Action:
-    """Expire an approval that was not used in time: no first attempt is made on an old one, whoever asked for it."""
-    if action.decided_at is None:
+    """Expire an approval that was not used in time: no first attempt is made on an old one, whoever asked for it.
+
+    But that what was approved alone is ratified comes true by the agreement, however late it is carried out.
+    """
+    if action.decided_at is None or action.action_type == Internal.RATIFY:
         return action
-    deadline = breaking.good_until(world, action, action.decided_at)
+    deadline = deciding.good_until(world, action, action.decided_at)
     if deadline > world.now:
-        return action
+        waits = action.next_attempt_at is None and action.due_at != deadline
+        return world.put(replace(action, due_at=deadline)) if waits else action
     data = {"was": action.status, "deadline": timestamp(deadline)}
     return deciding.end(world, action, EventName.EXPIRED, data, status=Status.EXPIRED)

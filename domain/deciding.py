@@ -74,7 +74,7 @@ def end(world: World, action: Action, name: EventName, data: dict[str, Any], **c
     """End an action without what it asked for; where that was to ratify something, it is refused by that."""
     action = world.note(action, name, ENGINE, data, due_at=None, **changes)
     if action.action_type == Internal.RATIFY:
-        breaking.not_ratified(world, action)
+        reconsider(world, breaking.not_ratified(world, action))
     return action
 
 
@@ -96,17 +96,39 @@ def escalate(world: World, action: Action, since: datetime, reason: str, **more:
 
 def _approve(world: World, action: Action, decision: Decision) -> Action:
     """Approve; an action that executes by itself is due at once, any other when its approval runs out."""
-    changes: dict[str, Any] = {"due_at": breaking.good_until(world, action, world.now)}
+    changes: dict[str, Any] = {"due_at": good_until(world, action, world.now)}
     if action.auto_execute:
         changes = {"due_at": world.now, "next_attempt_at": world.now, "executed_by": ENGINE}
     data = _decided(world, action, decision)
     return world.note(action, EventName.APPROVED, ENGINE, data, status=Status.APPROVED, decided_at=world.now, **changes)
 
 
+def good_until(world: World, action: Action, decided_at: datetime) -> datetime:
+    """When an approval lapses that nobody used; the sooner where somebody's vote for it breaks glass and may do so."""
+    seconds, glass = action.execute_within_seconds, action.requirement.break_glass
+    if glass is not None and any(cast.breaks_glass for cast in _counted(world, action)):
+        seconds = min(seconds, glass.valid_seconds)
+    return decided_at + timedelta(seconds=seconds)
+
+
+def reconsider(world: World, action: Action) -> Action:
+    """Decide again what is approved and not begun, once a vote that broke glass for it does so no more.
+
+    At once, and not only before the first attempt: nobody else can vote until then, and the approval soon lapses.
+    """
+    cast = world.votes.get(action.id, {}).values()
+    if action.status is not Status.APPROVED or world.attempts.get(action.id):
+        return action
+    if sum(vote.break_glass is not None for vote in cast) == sum(vote.breaks_glass for vote in _counted(world, action)):
+        return action
+    return decide_again(world, action)
+
+
 def decide_again(world: World, action: Action) -> Action:
     """Before the first attempt: an approval that no longer holds goes back to its voters, and its deadline with it.
 
-    Roles may have been lost since, and keys revoked as compromised.
+    Roles may have been lost since, and keys revoked as compromised. A step that begins as it is out of reach by now begins
+    at its deadline, if that has passed: nobody has more time because it was looked at late.
     """
     decision = judge(world, action)
     if decision.verdict is Verdict.APPROVED:
@@ -122,7 +144,7 @@ def decide_again(world: World, action: Action) -> Action:
         executed_by=None,
         due_at=action.expires_at,
     )
-    return decide(world, action)
+    return decide(world, action, min(action.expires_at, world.now))
 
 
 def decide_from_record(action: Action, decided: Event, pools: Iterable[Grant], compromised: set[str]) -> Decision:

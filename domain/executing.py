@@ -100,12 +100,12 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
 
     Of an action with an unknown outcome whose service is to be asked, it gives the asking to one worker for a while.
     """
-    action = world.actions.get(started.action_id)
-    if action is None:
+    if started.action_id not in world.actions:
         return Refusal(Code.UNKNOWN_ACTION)
-    if started.token <= action.last_token:
+    if started.token <= world.actions[started.action_id].last_token:
         return Refusal(Code.STALE_TOKEN)
-    action = deadlines.enforce(world, action)
+    deadlines.enforce_ratifications(world)
+    action = deadlines.enforce(world, world.actions[started.action_id])
     if action.status not in {Status.APPROVED, Status.OUTCOME_UNKNOWN}:
         return Refusal(Code.NOT_APPROVED, f"It is {action.status}.")
     if not action.executable_at(world.now):
@@ -114,7 +114,7 @@ def start(world: World, started: AttemptStarted) -> Receipt | Refusal:
         _ask_later(world, action)
         return Receipt(MessageOutcome.APPLIED, "The service is to be asked.", action_id=action.id)
     if not world.attempts.get(action.id):
-        action = deciding.decide_again(world, action)
+        action = deadlines.enforce(world, deciding.decide_again(world, action))
         # It may have been approved anew at once, and then nobody has asked for its execution yet.
         if not action.executable_at(world.now):
             return Refusal(Code.NOT_APPROVED, "Decided again before the first attempt, the approval did not hold.")

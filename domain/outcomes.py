@@ -12,7 +12,7 @@ from typing import Any
 
 from domain.action import Action, Attempt, AttemptState
 from domain.action_type import LEASE_MARGIN_SECONDS, ActionType, Guarantee
-from domain.internal_types import INTERNAL_TYPES
+from domain.internal_types import INTERNAL_TYPES, Internal
 from domain.lifecycle import Status
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from domain.trail import EventName, timestamp
@@ -133,16 +133,26 @@ def _of(attempt: Attempt, by: Action | None = None) -> dict[str, Any]:
 def _try_again(world: World, action: Action, attempt: Attempt, reason: str, after_seconds: float | None) -> Action:
     action_type = world.action_type_of(action)
     at = world.now + timedelta(seconds=_pause_seconds(action_type, action, attempt, after_seconds))
-    too_many = attempt.number - action.attempts_before >= action_type.max_attempts
-    if too_many or _too_late(world, action, at):
+    if _too_many(world, action, attempt) or _too_late(world, action, at):
         return _give_up(world, action, attempt, reason)
     data = _of(attempt) | {"reason": reason, "next_attempt_at": timestamp(at)}
     changes: dict[str, Any] = {"error": reason, "next_attempt_at": at, "due_at": at}
     return world.note(action, EventName.RETRY_SCHEDULED, ENGINE, data, status=Status.APPROVED, **changes)
 
 
+def _too_many(world: World, action: Action, attempt: Attempt) -> bool:
+    """Whether the attempts are used up that there are, or since people had it tried again. A ratification's never are."""
+    tried = attempt.number - action.attempts_before
+    return action.action_type != Internal.RATIFY and tried >= world.action_type_of(action).max_attempts
+
+
 def _too_late(world: World, action: Action, at: datetime) -> bool:
-    """Whether a call at this moment would come too long after the first, or after the first since people had it tried again."""
+    """Whether a call at this moment would come too long after the first, or after the first since people had it tried again.
+
+    Never that of a ratification: people have agreed, and nothing else says so of what was approved alone.
+    """
+    if action.action_type == Internal.RATIFY:
+        return False
     first = world.attempts[action.id].get(action.attempts_before + 1)
     within = timedelta(seconds=world.action_type_of(action).retry_within_seconds)
     return first is not None and at > first.started_at + within

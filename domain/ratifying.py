@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain import creation, messages, voting
+from domain import creation, deadlines, messages, voting
 from domain.internal_types import Internal
 from domain.messages import CastVote, CreateAction, Message, Outcome, Receipt
 from domain.refusals import Refusal
@@ -27,6 +27,7 @@ def wish(action_id: UUID, person: str, reason: str, key: str | None = None) -> C
 
 def vote(world: World, message: Message, body: CastVote, reason: str) -> Receipt | Refusal:
     """Count a vote that breaks glass and, in the same step, ask others to ratify it."""
+    deadlines.enforce_ratifications(world)
     receipt = voting.vote(world, message, body)
     if isinstance(receipt, Refusal) or receipt.outcome is not Outcome.APPLIED:
         return receipt

@@ -2,12 +2,25 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from domain import deciding
-from tests.unit.in_memory import InMemory, answer
-from tests.unit.test_break_glass import ROLES, broken, created, engine_with, refused
+from domain.engine import step
+from domain.executing import Perform
+from tests.unit.in_memory import HOUR, NOW, InMemory, answer
+from tests.unit.test_break_glass import (
+    DAY,
+    ROLES,
+    broken,
+    company,
+    created,
+    engine_with,
+    put_in_force,
+    ratification,
+    refused,
+)
 from tests.unit.test_sync import snapshot
 
 
@@ -63,3 +76,125 @@ def test_a_role_that_only_ends_later_is_not_granted_anew(days: list[int | None])
     for number, grant in enumerate(ends[1:], 2):
         synced(engine, number, **grant)
         assert broken(engine, created(engine, f"after {number}")) == "break_glass_not_allowed"
+
+
+def test_what_is_not_ratified_goes_back_to_its_voters_at_once() -> None:
+    engine = engine_with()
+    action = created(engine)
+    broken(engine, action)
+    refused(engine, action)
+    assert engine.events(action)[-2:] == ["ratification_refused", "reopened"]
+    for person in ("f1", "f2"):
+        assert answer(engine.vote(action, person)) == "applied"
+    assert engine.status(action) == "approved"
+
+
+def test_what_the_person_approved_alone_elsewhere_goes_back_when_somebody_turns_to_it() -> None:
+    engine = engine_with(uses=3)
+    one, two = created(engine), created(engine, "two")
+    for action in (one, two):
+        broken(engine, action)
+    refused(engine, one)
+    assert answer(engine.vote(two, "f1")) == "applied"
+    assert engine.events(two)[-2:] == ["reopened", "voted"]
+
+
+def test_an_approval_alone_with_a_compromised_key_goes_back_too() -> None:
+    engine = engine_with()
+    action = created(engine)
+    broken(engine, action)
+    engine.world.compromised.add("tooling-1")
+    engine.wait(600)
+    engine.sweep(action)
+    assert engine.events(action)[-1] == "reopened"
+
+
+def test_what_a_quorum_approves_then_is_good_for_the_usual_time() -> None:
+    engine = engine_with()
+    action = created(engine)
+    broken(engine, action)
+    refused(engine, action)
+    for person in ("f1", "f2"):
+        engine.vote(action, person)
+    engine.wait(DAY - 1)
+    engine.sweep(action)
+    assert answer(engine.ask_to_execute(action, "a3")) == "applied"
+
+
+def test_so_is_what_the_quorum_had_approved_too() -> None:
+    """Both are there at the refusal: the vote that broke glass, without which it is approved as well."""
+    engine = engine_with()
+    action = created(engine)
+    engine.vote(action, "f1")
+    engine.world.directory = company({**ROLES, "duty": ["duty", "finance_ops"]})
+    broken(engine, action)
+    refused(engine, action)
+    assert engine.status(action) == "approved"
+    engine.wait(600)
+    assert engine.sweep(action) == "applied"
+    assert engine.action(action).due_at == NOW + timedelta(seconds=DAY)
+    assert engine.sweep(action) == "not_due"
+
+
+def agreed(engine: InMemory, action: UUID) -> UUID:
+    """What ratifies the approval of an action alone; people have agreed to it, and nobody has carried it out."""
+    asked = ratification(engine, action).id
+    for person in ("a1", "a2"):
+        assert answer(engine.vote(asked, person)) == "applied"
+    assert engine.status(asked) == "approved"
+    return asked
+
+
+def carried_out(engine: InMemory, asked: UUID, token: int) -> None:
+    assert engine.start(asked, token) == "applied"
+    assert answer(step(engine.world, Perform(asked, token))) == "applied"
+
+
+def test_what_people_have_ratified_stays_so_however_late_it_is_carried_out() -> None:
+    engine = engine_with()
+    action = created(engine)
+    broken(engine, action)
+    asked = agreed(engine, action)
+    engine.wait(9 * DAY)
+    engine.sweep(asked)
+    carried_out(engine, asked, 1)
+    assert engine.events(action)[-1] == "ratified"
+
+
+def test_and_however_often_it_was_cut_off() -> None:
+    engine = engine_with()
+    action = created(engine)
+    broken(engine, action)
+    asked = agreed(engine, action)
+    for token in range(1, 61):
+        assert engine.start(asked, token) == "applied"  # whose worker is killed
+        engine.wait(2 * HOUR)
+        engine.sweep(asked)
+        engine.wait(HOUR)
+    carried_out(engine, asked, 61)
+    assert engine.events(action)[-1] == "ratified"
+
+
+def overdue() -> tuple[InMemory, UUID]:
+    """What was approved alone, whose ratification's time is over without that anybody has noticed."""
+    engine = engine_with(valid_seconds=3 * HOUR)
+    two_admins = {"type": "role", "value": {"role": "ops_admin", "min_votes": 2}}
+    put_in_force(engine, {"action_type": "RATIFY"}, {"required_quorum": two_admins, "timeout_seconds": 600})
+    action = created(engine)
+    broken(engine, action)
+    engine.ask_to_execute(action, "a3")
+    engine.wait(HOUR / 2)
+    assert engine.status(ratification(engine, action).id) == "requested"
+    return engine, action
+
+
+def test_a_ratification_whose_time_is_over_is_refused_though_no_sweep_has_noticed() -> None:
+    engine, action = overdue()
+    assert engine.start(action, 1) == "not_approved"
+    assert engine.events(action)[-1] == "reopened"
+    assert engine.status(ratification(engine, action).id) == "expired"
+
+
+def test_nor_does_the_person_break_glass_again() -> None:
+    engine, _ = overdue()
+    assert broken(engine, created(engine, "two")) == "break_glass_not_allowed"
