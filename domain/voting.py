@@ -114,7 +114,7 @@ def refusals(world: World, action: Action, message: Message, body: CastVote, voi
     alone = body.break_glass is not None
     unspoken = held - frozenset().union(*voice.values())
     refusal = breaking.refusal(world, action, body, voice) if alone else _ineligible(electorate, body, voice, unspoken)
-    if refusal is not None:
+    if refusal is not None and not _takes_back(world, message, body):
         yield refusal
     if action.requirement.require_personal_key and message.person is None:
         yield Refusal(Code.PERSONAL_KEY_REQUIRED)
@@ -124,6 +124,14 @@ def refusals(world: World, action: Action, message: Message, body: CastVote, voi
         yield Refusal(Code.CONTENT_HASH_MISMATCH)
     if body.cast_at is not None and body.cast_at > message.issued_at:
         yield Refusal(Code.CAST_IN_FUTURE)
+
+
+def _takes_back(world: World, message: Message, body: CastVote) -> bool:
+    """Whether this takes back a vote that this key could have cast: who lost the role may, as the vote may count again."""
+    cast = world.votes.get(body.action_id, {}).get(body.voter_id)
+    if cast is None or body.vote is not Choice.WITHDRAW:
+        return False
+    return all(Scope.allows(message.scope.roles, role) for role in {*cast.roles}.union(*cast.acts_for.values()))
 
 
 def _ineligible(electorate: Electorate, body: CastVote, voice: Voice, unspoken: frozenset[str]) -> Refusal | None:

@@ -142,7 +142,7 @@ def test_votes_so_far_and_what_is_missing_are_told() -> None:
     assert cast == {"f1": ("approve", True)}
     engine.world.directory = directory(ROLES | {"f1": []})
     (voter,) = [voter for voter in electors(engine, action).voters if voter.cast]
-    assert (voter.person, voter.counts, voter.may) == ("f1", False, ())
+    assert (voter.person, voter.counts, voter.may) == ("f1", False, ("withdraw",))
 
 
 def test_of_a_share_as_many_are_missing_as_the_role_has_holders_now() -> None:

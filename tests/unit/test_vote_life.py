@@ -1,17 +1,18 @@
 """A vote's life: cast, changed, withdrawn, cast again, until the decision; in whatever order the messages arrive."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import permutations, product
 from typing import Any
 
 import pytest
 
+from domain.directory import Directory
 from domain.engine import step
 from domain.messages import Message, action_id
 from domain.trail import timestamp
-from tests.unit.in_memory import NOW, InMemory, answer, body_of
+from tests.unit.in_memory import NOW, InMemory, answer, body_of, directory
 
 ID = action_id("tooling", "k1", "")
 
@@ -209,3 +210,33 @@ def test_the_trail_keeps_every_word_that_was_counted_with_its_comment_and_what_w
         ("approve", "I approve", None),
     ]
     assert [data["cast_at"] for data in told] == [timestamp(NOW), timestamp(NOW + timedelta(seconds=1))]
+
+
+def without_role(engine: InMemory) -> Directory:
+    """f1 has approved and lost the role; returned is the directory in which they have it."""
+    known = engine.world.directory
+    engine.created()
+    engine.vote(ID, "f1")
+    engine.wait(60)
+    engine.world.directory = directory({"f1": ["viewer"], "f2": ["finance_ops"], "f3": ["finance_ops"]})
+    return known
+
+
+def test_who_lost_the_role_takes_back_what_would_count_again_with_it() -> None:
+    engine = InMemory()
+    known = without_role(engine)
+    assert answer(engine.vote(ID, "f2", "withdraw")) == "applied", "as always"
+    assert answer(engine.vote(ID, "f1", "reject")) == "not_eligible"
+    assert answer(engine.vote(ID, "f1", "withdraw")) == "applied"
+    engine.world.directory = known
+    engine.vote(ID, "f2")
+    assert engine.status(ID) == "pending_approval"
+
+
+@pytest.mark.parametrize("roles", [(), ("viewer",), ("finance_ops",), ("finance_ops", "viewer")])
+def test_but_not_with_a_key_that_could_not_have_cast_it(roles: tuple[str, ...]) -> None:
+    engine = InMemory()
+    without_role(engine)
+    taken = message(engine, ("f1", "withdraw", 60))
+    bound = replace(taken, scope=taken.scope.model_copy(update={"roles": roles}))
+    assert answer(step(engine.world, bound)) == "not_eligible"
