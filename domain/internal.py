@@ -5,11 +5,12 @@ from uuid import UUID
 from domain import breaking, changing, creation, exclusive, messages, outcomes, registering
 from domain.action import Action
 from domain.action_type import Inverse
-from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
+from domain.internal_types import INTERNAL_TYPES, Internal
 from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction
 from domain.outcome import Done, Outcome, Rejected, Retry
 from domain.refusals import Refusal
+from domain.subject import as_agreed
 from domain.world import ENGINE, World
 
 _MAY_STILL_HAPPEN = frozenset(Status) - FINAL | {Status.EXECUTED}
@@ -37,14 +38,9 @@ def perform(world: World, action: Action) -> Outcome:
 
 
 def _perform_on_subject(world: World, kind: Internal, action: Action) -> Outcome:
-    subject_id = subject_of(action.action_type, action.params)
-    subject = world.actions.get(subject_id) if subject_id is not None else None
-    if subject is None:
-        return Rejected("The action that this is about is not there.")
-    if subject.status is not SUBJECT_STATUS[kind]:
-        return Rejected(f"Action {subject.id} is {subject.status} by now, and no longer {SUBJECT_STATUS[kind]}.")
-    if outcomes.last_attempt(world, subject).started_at > action.created_at:
-        return Rejected(f"Action {subject.id} was tried again since; people agreed on what they knew before.")
+    subject = as_agreed(world, action)
+    if isinstance(subject, Rejected):
+        return subject
     match kind:
         case Internal.RETRY:
             if (holder := exclusive.holder(world, subject.exclusive_key)) is not None:

@@ -297,6 +297,10 @@ def test_only_what_can_be_done_is_asked_for(
         ("RESOLVE_OUTCOME", {}),
         ("RESOLVE_OUTCOME", {"outcome": "cancelled"}),
         ("RESOLVE_OUTCOME", {"outcome": "executed", "result": 5}),
+        ("RESOLVE_OUTCOME", {"outcome": "executed", "attempt": 0}),
+        ("RESOLVE_OUTCOME", {"outcome": "executed", "attempt": "1"}),
+        ("RESOLVE_OUTCOME", {"outcome": "executed", "attempt": True}),
+        ("RESOLVE_OUTCOME", {"outcome": "executed", "attempt": None}),
     ],
 )
 def test_what_is_asked_for_must_be_said_wholly(kind: str, params: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,9 @@ import pytest
 from db import due, read
 from domain.executing import AttemptFinished, AttemptStarted
 from domain.internal import made_by
+from domain.messages import CreateAction
 from domain.outcome import Outcome, Rejected, Retry, Unknown
+from tests.workers.test_answers import Desk
 from tests.workers.test_races import race
 from tests.world import Installation, top_up
 from workers import definition_files
@@ -54,6 +57,22 @@ def test_a_failed_action_is_tried_again_and_succeeds(careful: Installation, sand
     assert careful.trail(retry)[-2:] == ["executing", "executed"]
     assert careful.scalar("select caused_by from actions where id = %s", retry) == action_id
     assert len(sandbox.effects()) == 1
+
+
+def test_what_is_asked_for_names_the_attempt_that_people_are_asked_about(careful: Installation, tmp_path: Path) -> None:
+    action_id = ended(careful, Rejected("no"))
+    retry = agreed(careful, "RETRY", action_id)
+    assert careful.perform(retry) == "executed"
+    assert careful.perform(action_id) == "failed"  # it is not the engine's to carry out
+    body = {"origin": "ops_ui", "action_type": "RETRY", "created_by": "finance-user-3"}
+    params = {"action_id": str(action_id), "reason": "we looked into it"}
+    first, last = (CreateAction.model_validate(body | {"params": params | {"attempt": nth}}) for nth in (1, 2))
+    assert [receipt.code for receipt in careful.tell("ops-tooling", first, last)] == ["subject_not_in_state", None]
+    file = tmp_path / "retry.json"
+    file.write_text(json.dumps(body | {"params": params}))
+    told = Desk(careful).told("policies", "explain", file)
+    assert (told["facts"]["params"]["attempt"], careful.action(retry)["params"]["attempt"]) == (2, 1)
+    assert careful.broken() == []
 
 
 @pytest.mark.parametrize("found", ["executed", "failed"])
