@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain import breaking, changing, creation, exclusive, messages, outcomes, registering
+from domain import breaking, changing, creation, deadlines, exclusive, messages, outcomes, registering
 from domain.action import Action
 from domain.action_type import Inverse
 from domain.internal_types import INTERNAL_TYPES, Internal
@@ -71,6 +71,13 @@ def _undoes(subject: Action, inverse: Inverse) -> bool:
     return subject.action_type == inverse.action_type and bool(told_apart) and told_apart <= subject.params.items()
 
 
+def _rolling_back(world: World, subject: Action, inverse: Inverse) -> Action | None:
+    """What rolls it back already, or may still do so; one whose deadline has passed by now does not, swept or not."""
+    made = [item for item in world.actions.values() if item.caused_by == subject.id]
+    found = (deadlines.enforce(world, item) for item in made if item.action_type == inverse.action_type)
+    return next((item for item in found if item.status in _MAY_STILL_HAPPEN), None)
+
+
 def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
     """Create the inverse as an action of its own, which its own policy decides on."""
     inverse = world.action_type_of(subject).inverse
@@ -80,14 +87,9 @@ def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
         return Rejected(f"Nothing is undone by {inverse.action_type}, which is the engine's own; ask for that itself.")
     if _undoes(subject, inverse):
         return Rejected(f"Action {subject.id} is such an inverse itself; the same again would not undo it.")
-    for other in world.actions.values():
-        if (
-            other.caused_by == subject.id
-            and other.action_type == inverse.action_type
-            and other.status in _MAY_STILL_HAPPEN
-        ):
-            again = " Have it tried again by a RETRY." if other.status is Status.FAILED else ""
-            return Rejected(f"Action {other.id} rolls it back already; it is {other.status}.{again}")
+    if (other := _rolling_back(world, subject, inverse)) is not None:
+        again = " Have it tried again by a RETRY." if other.status is Status.FAILED else ""
+        return Rejected(f"Action {other.id} rolls it back already; it is {other.status}.{again}")
     body = CreateAction(
         idempotency_key=str(action.id),
         origin=action.origin,
