@@ -2,9 +2,10 @@
 
 Locks are taken in one order everywhere: advisory locks of message identities, action ids, exclusive keys, definitions, people
 who break glass, proposals and remediation rules (sorted), then the rows of actions (sorted). Keys come before rows, because
-who has a key is known only to who holds its lock; so do the subjects of what rolls back, for what does so already. A sweep alone comes with rows that it has claimed; should it and another wait
-for each other's, Postgres ends one of them, which is tried again. Votes, attempts and grants are read by statements that start
-after the locks are held, and `now` is the database's clock after that.
+who has a key is known only to who holds its lock; and so it is with what rolls a subject back, and with what answers an alert.
+A sweep alone comes with rows that it has claimed; should it and another wait for each other's, Postgres ends one of them, which
+is tried again. Votes, attempts and grants are read by statements that start after the locks are held, and `now` is the
+database's clock after that.
 """
 
 import json
@@ -81,7 +82,10 @@ class Loader:
             recommendation_threshold=self.recommendation_threshold,
         )
         _load_messages(conn, world, inputs)
-        _load_actions(conn, world, inputs, exclusive.holders(conn, keys) | performing.inverses(conn, performed))
+        in_the_way = (
+            exclusive.holders(conn, keys) | performing.inverses(conn, performed) | proposals.answers(conn, inputs)
+        )
+        _load_actions(conn, world, inputs, in_the_way)
         proposals.load(conn, world, inputs)
         _count_parked(conn, world, inputs)
         wanted = _keys_wanted(world, inputs)
@@ -182,10 +186,10 @@ def _count_parked(conn: Connection, world: World, inputs: Sequence[Input]) -> No
     world.parked_counts = {row["action_id"]: row["waiting"] for row in found}
 
 
-def _load_actions(conn: Connection, world: World, inputs: Sequence[Input], others: set[UUID]) -> None:
+def _load_actions(conn: Connection, world: World, inputs: Sequence[Input], in_the_way: set[UUID]) -> None:
     """The actions that the inputs concern, and those in their way, locked, then their votes and attempts."""
     concerned = {action_id for item in inputs if (action_id := _action_id(item)) is not None}
-    wanted = sorted(concerned | _subjects_asked_for(inputs) | _subjects_to_change(conn, inputs) | others)
+    wanted = sorted(concerned | _subjects_asked_for(inputs) | _subjects_to_change(conn, inputs) | in_the_way)
     for row in conn.execute("select * from actions where id = any(%s) order by id for update", [wanted]).fetchall():
         world.actions[row["id"]] = rows.action(row)
     found = list(world.actions)
