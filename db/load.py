@@ -2,9 +2,10 @@
 
 Locks are taken in one order everywhere: advisory locks of message identities, action ids, exclusive keys, definitions, people
 who break glass, proposals and remediation rules (sorted), then the rows of actions (sorted). Keys come before rows, because
-who has a key is known only to who holds its lock. A sweep alone comes with rows that it has claimed; should it and another wait
-for each other's, Postgres ends one of them, which is tried again. Votes, attempts and grants are read by statements that start
-after the locks are held, and `now` is the database's clock after that.
+who has a key is known only to who holds its lock; and so it is with what rolls a subject back, and with what answers an alert.
+A sweep alone comes with rows that it has claimed; should it and another wait for each other's, Postgres ends one of them, which
+is tried again. Votes, attempts and grants are read by statements that start after the locks are held, and `now` is the
+database's clock after that.
 """
 
 import json
@@ -73,7 +74,7 @@ class Loader:
     def _world(self, conn: Connection, inputs: Sequence[Input], definitions: Definitions) -> World:
         performed = performing.load(conn, inputs)
         keys = exclusive.keys(inputs, performed, definitions)
-        _lock(conn, inputs, performing.locks_of_changes(performed) | {locks.of_exclusive_key(key) for key in keys})
+        _lock(conn, inputs, performing.lock_names(performed) | {locks.of_exclusive_key(key) for key in keys})
         world = World(
             now=datetime.now(UTC),
             audience=self.audience,
@@ -81,7 +82,10 @@ class Loader:
             recommendation_threshold=self.recommendation_threshold,
         )
         _load_messages(conn, world, inputs)
-        _load_actions(conn, world, inputs, exclusive.holders(conn, keys))
+        in_the_way = (
+            exclusive.holders(conn, keys) | performing.inverses(conn, performed) | proposals.answers(conn, inputs)
+        )
+        _load_actions(conn, world, inputs, in_the_way)
         proposals.load(conn, world, inputs)
         _count_parked(conn, world, inputs)
         wanted = _keys_wanted(world, inputs)
@@ -182,11 +186,10 @@ def _count_parked(conn: Connection, world: World, inputs: Sequence[Input]) -> No
     world.parked_counts = {row["action_id"]: row["waiting"] for row in found}
 
 
-def _load_actions(conn: Connection, world: World, inputs: Sequence[Input], holders: set[UUID]) -> None:
+def _load_actions(conn: Connection, world: World, inputs: Sequence[Input], in_the_way: set[UUID]) -> None:
     """The actions that the inputs concern, and those in their way, locked, then their votes and attempts."""
     concerned = {action_id for item in inputs if (action_id := _action_id(item)) is not None}
-    subjects = _subjects_to_change(conn, inputs)
-    wanted = sorted(concerned | _subjects_asked_for(inputs) | subjects | holders)
+    wanted = sorted(concerned | _subjects_asked_for(inputs) | _subjects_to_change(conn, inputs) | in_the_way)
     for row in conn.execute("select * from actions where id = any(%s) order by id for update", [wanted]).fetchall():
         world.actions[row["id"]] = rows.action(row)
     found = list(world.actions)
@@ -197,18 +200,6 @@ def _load_actions(conn: Connection, world: World, inputs: Sequence[Input], holde
             world.compromised.add(row["kid"])
     for row in conn.execute("select * from attempts where action_id = any(%s)", [found]).fetchall():
         world.attempts.setdefault(row["action_id"], {})[row["number"]] = rows.attempt(row)
-    if subjects:
-        _load_caused_by(conn, world, subjects)
-
-
-def _load_caused_by(conn: Connection, world: World, subjects: set[UUID]) -> None:
-    """Whatever else these subjects caused, to be looked at and not to be changed.
-
-    Read after the subjects' locks are held, because nobody adds to it without.
-    """
-    statement = "select * from actions where caused_by = any(%s) and not id = any(%s)"
-    for row in conn.execute(statement, [sorted(subjects), list(world.actions)]).fetchall():
-        world.actions[row["id"]] = rows.action(row)
 
 
 def _subjects_asked_for(inputs: Sequence[Input]) -> set[UUID]:

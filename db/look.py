@@ -14,7 +14,7 @@ from domain.world import World
 
 
 def world(conn: Connection, action_id: UUID | None) -> World:
-    """The whole directory, the keys and the definitions, with this action and its votes if it is there.
+    """The whole directory, the keys and the definitions, with this action, its votes and its attempts if it is there.
 
     With what asks to ratify comes what it is about: that is told when its time is up.
     """
@@ -36,6 +36,8 @@ def world(conn: Connection, action_id: UUID | None) -> World:
             found.votes.setdefault(row["action_id"], {})[row["person_id"]] = rows.vote(row)
             if row["revoked_why"] == "compromised":
                 found.compromised.add(row["kid"])
+        for row in conn.execute("select * from attempts where action_id = %s", [action_id]).fetchall():
+            found.attempts.setdefault(row["action_id"], {})[row["number"]] = rows.attempt(row)
         refused_at = glass.read(conn, found, glass.everybody(conn))
         found.directory = Directory.of(map(rows.grant, grants), (row["id"] for row in people), refused_at)
     return found

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from db import locks
 from db.connect import Connection
 from domain.engine import Input
 from domain.executing import Perform
-from domain.internal_types import CHANGES, KEY_TYPES
+from domain.internal_types import CHANGES, INTERNAL_TYPES, KEY_TYPES, Internal
 
 Row = Mapping[str, Any]
 
@@ -20,7 +21,7 @@ def load(conn: Connection, inputs: Sequence[Input]) -> list[Row]:
     return [
         *conn.execute(
             """
-            select a.action_type, a.params, s.action_type as subject_type, s.action_type_version as subject_version,
+            select a.action_type, a.params, s.id as subject_id, s.action_type as subject_type, s.action_type_version as subject_version,
                    s.params as subject_params, s.exclusive_key as subject_key
               from actions a left join actions s on s.id = a.caused_by where a.id = any(%s)
             """,
@@ -29,12 +30,26 @@ def load(conn: Connection, inputs: Sequence[Input]) -> list[Row]:
     ]
 
 
-def locks_of_changes(performed: Iterable[Row]) -> set[str]:
-    """The locks of definitions and keys that are to be changed."""
-    return {
+def lock_names(performed: Iterable[Row]) -> set[str]:
+    """The locks of definitions and keys that are to be changed, and of what is to be rolled back."""
+    rolled_back = {f"action {subject}" for subject in _rolled_back(performed)}
+    return rolled_back | {
         locks.KEYS
         if row["action_type"] in KEY_TYPES
         else locks.of_definition(row["params"]["kind"], row["params"]["name"])
         for row in performed
         if row["action_type"] in CHANGES
     }
+
+
+def inverses(conn: Connection, performed: Iterable[Row]) -> set[UUID]:
+    """What was made to roll these subjects back; only who holds a subject's lock adds to it. It asks nothing where none is."""
+    subjects = sorted(_rolled_back(performed))
+    if not subjects:
+        return set()
+    statement = "select id from actions where caused_by = any(%s) and not action_type = any(%s)"
+    return {row["id"] for row in conn.execute(statement, [subjects, list(INTERNAL_TYPES)]).fetchall()}
+
+
+def _rolled_back(performed: Iterable[Row]) -> set[UUID]:
+    return {row["subject_id"] for row in performed if row["action_type"] == Internal.ROLL_BACK}

@@ -39,7 +39,16 @@ def load(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
         return
     _load_rows(conn, world, wanted, inputs)
     if types := {found for given in inputs if (found := _alert_type(given)) is not None}:
-        _load_answers(conn, world, [name for kind, name in wanted if kind == "alert"], types)
+        _load_cooldowns(conn, world, types)
+
+
+def answers(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
+    """The actions for the alerts that these concern, whose locks are held; it asks nothing where there are none."""
+    alerts = sorted(name for kind, name in _wanted(inputs) if kind == "alert")
+    if not alerts:
+        return set()
+    statement = "select id from actions where length(params ->> 'alert_id') <= 300 and params ->> 'alert_id' = any(%s)"
+    return {row["id"] for row in conn.execute(statement, [alerts]).fetchall()}
 
 
 def _wanted(inputs: Iterable[Input]) -> set[ProposalId]:
@@ -103,14 +112,8 @@ def _load_rows(conn: Connection, world: World, wanted: list[ProposalId], inputs:
             world.scopes[proposal.kid] = read_scope(row["scope"])
 
 
-def _load_answers(conn: Connection, world: World, alerts: list[str], types: set[str]) -> None:
-    """The actions for these alerts, to be looked at and not to be changed, and when an alert of these types last led to one."""
-    statement = """
-        select * from actions
-         where length(params ->> 'alert_id') <= 300 and params ->> 'alert_id' = any(%s) and not id = any(%s)
-    """
-    for row in conn.execute(statement, [alerts, list(world.actions)]).fetchall():
-        world.actions[row["id"]] = rows.action(row)
+def _load_cooldowns(conn: Connection, world: World, types: set[str]) -> None:
+    """When an alert of these types last led to an action."""
     found = conn.execute(
         """
         select wanted.type, last.answered_at

@@ -24,7 +24,7 @@ from domain.deciding import unreachable_warning
 from domain.definitions import Versioned
 from domain.exact_json import canonical
 from domain.facts import facts_of
-from domain.internal_types import INTERNAL_TYPES, KEY_TYPES, SUBJECT_STATUS, Internal, subject_of
+from domain.internal_types import INTERNAL_TYPES, KEY_TYPES, Internal, subject_of
 from domain.keys import Scope, not_spoken_for
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.policy import Rules, Terms
@@ -32,6 +32,7 @@ from domain.proposal import ALERT_ID, RECOMMENDATION_ID
 from domain.quorum_tree import Tree
 from domain.refusals import Code, Refusal
 from domain.requirement import EscalationStep, Requirement
+from domain.subject import completed
 from domain.trail import EventName
 from domain.world import World
 
@@ -87,11 +88,12 @@ def make(
         return Refusal(Code.INVALID_PARAMS, "; ".join(problems))
     if (refusal := _change_refusal(world, body)) is not None:
         return refusal
-    if body.action_type in SUBJECT_STATUS:
-        caused_by = world.actions.get(subject_of(body.action_type, body.params) or action_id)
-        if caused_by is None or caused_by.status is not SUBJECT_STATUS[Internal(body.action_type)]:
-            return Refusal(Code.SUBJECT_NOT_IN_STATE, f"It is {'unknown' if caused_by is None else caused_by.status}.")
-    facts = facts_of(action_type.definition, body)
+    asked = completed(world, body)
+    if isinstance(asked, Refusal):
+        return asked
+    if (subject_id := subject_of(asked.action_type, asked.params)) is not None:
+        caused_by = world.actions[subject_id]
+    facts = facts_of(action_type.definition, asked)
     if isinstance(facts, Refusal):
         return facts
     if (holder := exclusive.holder(world, action_type.definition.exclusive_key(body.params))) is not None:
@@ -108,7 +110,10 @@ def begin(
     facts: dict[str, Any],
     caused_by: Action | None,
 ) -> Action | Refusal:
-    """Begin an action of these facts under the policy that is for it; a refusal where none can be chosen, or weighed."""
+    """Begin an action of these facts under the policy that is for it; a refusal where none can be chosen, or weighed.
+
+    Its params are those of the facts, which may say more than the body that was sent.
+    """
     chosen = policy_for(world, facts)
     if isinstance(chosen, Refusal):
         return chosen
@@ -255,7 +260,7 @@ def _frozen(
         "origin": body.origin,
         "action_type": body.action_type,
         "action_type_version": action_type.version,
-        "params": body.params,
+        "params": facts["params"],
         "target_tenant_type": facts.get("target_tenant_type"),
         "target_tenant_id": facts.get("target_tenant_id"),
         "risk_level": facts["risk_level"],

@@ -2,14 +2,15 @@
 
 from uuid import UUID
 
-from domain import breaking, changing, creation, exclusive, messages, outcomes, registering
+from domain import breaking, changing, creation, deadlines, exclusive, messages, outcomes, registering
 from domain.action import Action
 from domain.action_type import Inverse
-from domain.internal_types import INTERNAL_TYPES, SUBJECT_STATUS, Internal, subject_of
+from domain.internal_types import INTERNAL_TYPES, Internal
 from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction
 from domain.outcome import Done, Outcome, Rejected, Retry
 from domain.refusals import Refusal
+from domain.subject import as_agreed
 from domain.world import ENGINE, World
 
 _MAY_STILL_HAPPEN = frozenset(Status) - FINAL | {Status.EXECUTED}
@@ -37,14 +38,9 @@ def perform(world: World, action: Action) -> Outcome:
 
 
 def _perform_on_subject(world: World, kind: Internal, action: Action) -> Outcome:
-    subject_id = subject_of(action.action_type, action.params)
-    subject = world.actions.get(subject_id) if subject_id is not None else None
-    if subject is None:
-        return Rejected("The action that this is about is not there.")
-    if subject.status is not SUBJECT_STATUS[kind]:
-        return Rejected(f"Action {subject.id} is {subject.status} by now, and no longer {SUBJECT_STATUS[kind]}.")
-    if outcomes.last_attempt(world, subject).started_at > action.created_at:
-        return Rejected(f"Action {subject.id} was tried again since; people agreed on what they knew before.")
+    subject = as_agreed(world, action)
+    if isinstance(subject, Rejected):
+        return subject
     match kind:
         case Internal.RETRY:
             if (holder := exclusive.holder(world, subject.exclusive_key)) is not None:
@@ -75,6 +71,13 @@ def _undoes(subject: Action, inverse: Inverse) -> bool:
     return subject.action_type == inverse.action_type and bool(told_apart) and told_apart <= subject.params.items()
 
 
+def _rolling_back(world: World, subject: Action, inverse: Inverse) -> Action | None:
+    """What rolls it back already, or may still do so; one whose deadline has passed by now does not, swept or not."""
+    made = [item for item in world.actions.values() if item.caused_by == subject.id]
+    found = (deadlines.enforce(world, item) for item in made if item.action_type == inverse.action_type)
+    return next((item for item in found if item.status in _MAY_STILL_HAPPEN), None)
+
+
 def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
     """Create the inverse as an action of its own, which its own policy decides on."""
     inverse = world.action_type_of(subject).inverse
@@ -84,14 +87,9 @@ def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
         return Rejected(f"Nothing is undone by {inverse.action_type}, which is the engine's own; ask for that itself.")
     if _undoes(subject, inverse):
         return Rejected(f"Action {subject.id} is such an inverse itself; the same again would not undo it.")
-    for other in world.actions.values():
-        if (
-            other.caused_by == subject.id
-            and other.action_type == inverse.action_type
-            and other.status in _MAY_STILL_HAPPEN
-        ):
-            again = " Have it tried again by a RETRY." if other.status is Status.FAILED else ""
-            return Rejected(f"Action {other.id} rolls it back already; it is {other.status}.{again}")
+    if (other := _rolling_back(world, subject, inverse)) is not None:
+        again = " Have it tried again by a RETRY." if other.status is Status.FAILED else ""
+        return Rejected(f"Action {other.id} rolls it back already; it is {other.status}.{again}")
     body = CreateAction(
         idempotency_key=str(action.id),
         origin=action.origin,

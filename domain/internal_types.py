@@ -13,7 +13,11 @@ from domain.action_type import ActionType, Guarantee, Target
 from domain.definition import Kind, RiskName
 from domain.lifecycle import Status
 
+ATTEMPT = "attempt"
+"""The param by which an internal action says which attempt at its subject it is about, the last when it was asked for."""
+
 _ACTION = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
+_ATTEMPT = {"type": "integer", "minimum": 1}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 4000}
 _PUBLIC_KEY = {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
@@ -65,15 +69,19 @@ def _about_an_action(name: Internal, *optional: str, **params: dict[str, Any]) -
     )
 
 
+def _about_an_attempt(name: Internal, *optional: str, **params: dict[str, Any]) -> ActionType:
+    return _about_an_action(name, ATTEMPT, *optional, attempt=_ATTEMPT, **params)
+
+
 INTERNAL_TYPES: Mapping[str, ActionType] = {
-    Internal.RETRY: _about_an_action(Internal.RETRY),
-    Internal.RESOLVE_OUTCOME: _about_an_action(
+    Internal.RETRY: _about_an_attempt(Internal.RETRY),
+    Internal.RESOLVE_OUTCOME: _about_an_attempt(
         Internal.RESOLVE_OUTCOME,
         "result",
         outcome={"enum": ["executed", "approved", "failed"]},
         result={"type": "object"},
     ),
-    Internal.ROLL_BACK: _about_an_action(Internal.ROLL_BACK),
+    Internal.ROLL_BACK: _about_an_attempt(Internal.ROLL_BACK),
     Internal.RATIFY: _about_an_action(Internal.RATIFY),
     Internal.CHANGE_DEFINITION: _action_type(
         Internal.CHANGE_DEFINITION,

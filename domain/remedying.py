@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from domain import creation, messages
+from domain import creation, deadlines, messages
 from domain.action import Action
 from domain.deciding import unreachable_warning
 from domain.definitions import Definitions
@@ -166,13 +166,14 @@ def _obstacle(world: World, proposal: Proposal, rule: RemediationRule | None) ->
 
 
 def _answering(world: World, proposal: Proposal) -> Action | None:
-    """An action for this alert that somebody else asked for, and that may have its effect or has had it."""
-    taken = messages.action_id(proposal.issuer, key_of("alert", proposal.id), "")
-    for action in world.actions.values():
-        names_it = named(action.params, ALERT_ID) == proposal.id and action.status not in _WITHOUT_EFFECT
-        if names_it or action.id == taken:
-            return action
-    return None
+    """An action for this alert that somebody else asked for, and that may have its effect or has had it.
+
+    One whose deadline has passed by now has none, swept or not.
+    """
+    naming = [item for item in world.actions.values() if named(item.params, ALERT_ID) == proposal.id]
+    enforced = (deadlines.enforce(world, item) for item in naming)
+    found = next((item for item in enforced if item.status not in _WITHOUT_EFFECT), None)
+    return found or world.actions.get(messages.action_id(proposal.issuer, key_of("alert", proposal.id), ""))
 
 
 def _suggested(world: World, proposal: Proposal, said: Recommendation, fallback: str | None = None) -> Proposal:

@@ -210,6 +210,37 @@ def test_what_happened_is_rolled_back_by_an_action_of_its_own_which_its_own_poli
     assert "already" in (engine.action(again).error or "")
 
 
+def test_what_was_to_roll_back_and_came_to_nothing_in_time_is_asked_for_again_swept_or_not() -> None:
+    engine = Company(inverse={"action_type": "TOP_UP", "copies": ["agent_id"], "params": {"undo": True}})
+    action = engine.ended(*KNOWN)
+    first = made_by(engine.do("ROLL_BACK", action))
+    second = engine.agreed("ROLL_BACK", action)
+    engine.wait(3 * HOUR)
+    engine.try_at(second)
+    assert (engine.status(second), engine.status(first)) == ("executed", "expired")
+    assert engine.status(made_by(second)) == "requested"
+    assert engine.events(first)[-1] == "expired"
+
+
+def test_what_may_still_roll_back_once_its_time_has_come_is_not_made_twice() -> None:
+    """The deadline passes, unswept, and with it an escalation step begins for which the votes are enough."""
+    engine = Company(inverse={"action_type": "TOP_UP", "copies": ["agent_id"], "params": {"undo": True}})
+    engine.world.directory = directory(ADMINS | {"f1": ["finance_ops", "cfo"]})
+    rules = RULES | {"escalation": [{"role": "cfo", "min_votes": 1, "timeout_seconds": HOUR}]}
+    del rules["escalation_role"]
+    later = Policy.model_validate({"name": "Q", "criteria": {"params.undo": True}, "policy": rules, "priority": 900})
+    found = engine.world.definitions
+    engine.world.definitions = Definitions((*found.policies, Versioned(1, later)), found.action_types)
+    action = engine.ended(*KNOWN)
+    inverse = made_by(engine.do("ROLL_BACK", action))
+    engine.vote(inverse, "f1")
+    second = engine.agreed("ROLL_BACK", action)
+    engine.wait(HOUR)
+    engine.try_at(second)
+    assert (engine.status(second), engine.status(inverse)) == ("failed", "approved")
+    assert "rolls it back already; it is approved" in (engine.action(second).error or "")
+
+
 def test_what_failed_to_roll_back_is_tried_again_and_not_made_twice() -> None:
     engine = Company(inverse={"action_type": "TOP_UP", "copies": ["agent_id"], "params": {"amount": -5}})
     action = engine.ended(*KNOWN)
@@ -297,6 +328,10 @@ def test_only_what_can_be_done_is_asked_for(
         ("RESOLVE_OUTCOME", {}),
         ("RESOLVE_OUTCOME", {"outcome": "cancelled"}),
         ("RESOLVE_OUTCOME", {"outcome": "executed", "result": 5}),
+        ("RESOLVE_OUTCOME", {"outcome": "executed", "attempt": 0}),
+        ("RESOLVE_OUTCOME", {"outcome": "executed", "attempt": "1"}),
+        ("RESOLVE_OUTCOME", {"outcome": "executed", "attempt": True}),
+        ("RESOLVE_OUTCOME", {"outcome": "executed", "attempt": None}),
     ],
 )
 def test_what_is_asked_for_must_be_said_wholly(kind: str, params: dict[str, Any]) -> None:

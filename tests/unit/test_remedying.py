@@ -319,6 +319,19 @@ def test_what_somebody_else_does_about_an_alert_answers_it_too(alerts: Alerts) -
     assert alerts.alert().action_id not in (None, by_hand)
 
 
+def test_what_somebody_did_about_an_alert_and_came_to_nothing_in_time_answers_it_no_longer_swept_or_not(
+    alerts: Alerts,
+) -> None:
+    by_hand = alerts.created({"params": {"agent_id": "agent-1", "alert_id": "a-1"}})
+    alerts.wait(HOUR)
+    assert alerts.alert().action_id == by_hand  # it is escalated by now, and may still be approved
+    assert alerts.status(by_hand) == "escalated"
+    alerts.wait(HOUR)
+    assert made(alerts.alert()) != by_hand
+    assert alerts.status(by_hand) == "expired"
+    assert alerts.decisions() == ["skip already_answered", *CREATED]
+
+
 def test_what_its_sender_asked_for_under_the_alerts_key_answers_it_whatever_became_of_that(alerts: Alerts) -> None:
     asked = alerts.create({"idempotency_key": "alert-a-1-remediation", "origin": "alert"}, issuer="alerts")
     first = made(asked)

@@ -10,7 +10,8 @@ import pytest
 
 from db import due, proposals, read
 from db.connect import Connection
-from domain.messages import CreateAction, Receipt
+from domain.lifecycle import OPEN
+from domain.messages import CastVote, CreateAction, Receipt
 from domain.proposal import FALLBACK, Recommendation, RemediateAlert
 from domain.remedying import Recommended
 from tests.db.test_load_save import Counted
@@ -192,6 +193,51 @@ def test_remedying_by_hand_shows_on_the_alert_with_the_person(fair: Installation
     (again,) = fair.tell("alerts", remediate("a-1"))
     assert (again.outcome, again.action_id) == ("applied", created.action_id)
     assert fair.scalar("select count(*) from actions") == 1
+
+
+def by_hand_long_ago(installation: Installation, alert_id: str) -> UUID:
+    """What somebody did about an alert, and that was not decided in time; no sweep has come."""
+    action_id = made(installation.tell("ops-tooling", manual(alert_id))[0])
+    installation.vote(action_id, "pay-admin-1")
+    late = "update actions set expires_at = now() - interval '9 days', due_at = now() - interval '9 days' where id = %s"
+    installation.owner.execute(late, [action_id])
+    return action_id
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_what_was_not_decided_in_time_answers_no_alert_swept_or_not(fair: Installation, *, asked_before: bool) -> None:
+    if asked_before:
+        let_wait(fair)
+    by_hand = by_hand_long_ago(fair, "a-1")
+    given = (
+        recommended("a-1", Recommendation.model_validate(SURE)) if asked_before else fair.opened(sign(fair, "a-1"))[0]
+    )
+    assert made(fair.applier.apply([given]).receipts[0]) != by_hand
+    assert fair.action(by_hand)["status"] == "expired"
+    assert fair.trail(by_hand)[-1] == "expired"
+
+
+def test_alerts_and_votes_on_what_answers_them_and_sweeps_never_wait_for_each_other(
+    fair: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.apply._CONFLICT_RETRIES", 0)
+    workers = [fair.another_worker() for _ in range(3)]
+    for round_ in range(5):
+        names = [f"{round_}-{number}" for number in range(10)]
+        answers = [by_hand_long_ago(fair, name) for name in names]
+        votes = [
+            fair.producer("ops-tooling").sign(CastVote(action_id=each, voter_id="ops-admin-2", vote="approve"))
+            for each in answers[::-1]
+        ]
+        alerts = [sign(fair, name, SURE | {"confidence": 0.1}).token for name in names]
+        race(
+            partial(workers[0].apply_tokens, alerts),
+            partial(workers[1].apply_tokens, [vote.token for vote in votes]),
+            partial(workers[2].sweep, OPEN),
+        )
+        assert {fair.action(each)["status"] for each in answers} == {"expired"}
+        assert {decisions(fair.owner, name)[-1] for name in names} == {"skip"}
+    assert fair.count("dead") == 0
 
 
 def test_votes_that_overtake_their_alert_count(fair: Installation) -> None:

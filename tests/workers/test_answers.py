@@ -7,6 +7,9 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
+from db import due
+from domain.executing import AttemptFinished, AttemptStarted
+from domain.outcome import Retry
 from tests.world import Installation, top_up
 from workers.cli.main import app
 
@@ -65,6 +68,17 @@ def test_a_deadline_that_nobody_swept_is_seen_and_nothing_is_written(
     assert "escalated" in desk.says("actions", "who", created)
     assert installation.action(created)["status"] == "pending_approval"
     assert installation.trail(created) == ["created", "voted"]
+
+
+def test_an_action_that_waits_to_be_tried_again_is_not_told_as_one_that_nobody_had_executed(
+    installation: Installation, desk: Desk
+) -> None:
+    action_id = installation.approved()
+    token = due.draw_token(installation.owner)
+    for given in (AttemptStarted(action_id, token, "tests"), AttemptFinished(action_id, token, Retry("busy"))):
+        installation.applier.apply([given])
+    installation.owner.execute("update actions set decided_at = decided_at - interval '2 days'")
+    assert desk.told("actions", "who", action_id)["status"] == "approved"
 
 
 def test_who_may_still_vote_who_has_and_what_is_missing_is_told(
