@@ -6,6 +6,9 @@ from uuid import UUID
 
 from db.connect import Connection
 from domain.engine import Input
+from domain.executing import AttemptStarted
+from domain.internal_types import Internal
+from domain.lifecycle import OPEN
 from domain.messages import CastVote, Message
 from domain.ratifying import ratification_id
 from domain.world import World
@@ -18,6 +21,25 @@ def breaking(inputs: Iterable[Input]) -> dict[UUID, str]:
         for item in inputs
         if isinstance(item, Message) and isinstance(item.body, CastVote) and item.body.break_glass is not None
     }
+
+
+def ratifications(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
+    """What others have yet to ratify, of what is to begin and of who breaks glass; with each what it is about.
+
+    One that comes later than it is read here has all its time before it.
+    """
+    begins = sorted(item.action_id for item in inputs if isinstance(item, AttemptStarted))
+    people = sorted({*breaking(inputs).values()})
+    if not begins and not people:
+        return set()
+    found = conn.execute(
+        """
+        select id, caused_by from actions
+         where action_type = %s and status = any(%s) and (caused_by = any(%s) or created_by = any(%s))
+        """,
+        [Internal.RATIFY, sorted(OPEN), begins, people],
+    ).fetchall()
+    return {row[name] for row in found for name in ("id", "caused_by")}
 
 
 def load(conn: Connection, world: World, inputs: Sequence[Input]) -> dict[str, datetime]:

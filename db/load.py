@@ -82,8 +82,8 @@ class Loader:
             recommendation_threshold=self.recommendation_threshold,
         )
         _load_messages(conn, world, inputs)
-        in_the_way = (
-            exclusive.holders(conn, keys) | performing.inverses(conn, performed) | proposals.answers(conn, inputs)
+        in_the_way = exclusive.holders(conn, keys).union(
+            performing.inverses(conn, performed), proposals.answers(conn, inputs), glass.ratifications(conn, inputs)
         )
         _load_actions(conn, world, inputs, in_the_way)
         proposals.load(conn, world, inputs)

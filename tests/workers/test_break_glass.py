@@ -110,6 +110,23 @@ def test_nobody_ratifying_in_time_is_a_refusal_that_a_sweep_finds(company: Insta
     assert company.trail(action_id)[-2:] == ["ratification_refused", "reopened"]
 
 
+def test_a_ratification_that_nobody_gave_in_time_is_a_refusal_though_no_sweep_came(company: Installation) -> None:
+    company.tell("directory", directory(2, PEOPLE | {"cfo-2": ("cfo",)}))
+    action_id, other = created(company), created(company, "two")
+    company.apply([breaking(company, action_id)])
+    company.make_due(ratification(company, action_id))
+    (receipt,) = company.applier.apply([AttemptStarted(action_id, 99, "tests")]).receipts
+    assert receipt.code == "not_approved"
+    assert company.trail(action_id)[-2:] == ["ratification_refused", "reopened"]
+    assert company.apply([breaking(company, other, "cfo-2")]).receipts[0].outcome == "applied"
+    company.make_due(ratification(company, other))
+    assert company.apply([breaking(company, created(company, "three"), "cfo-2")]).receipts[0].code == (
+        "break_glass_not_allowed"
+    )
+    assert company.trail(other)[-2:] == ["ratification_refused", "reopened"]
+    assert_nothing_is_broken(company)
+
+
 def test_a_role_granted_anew_breaks_glass_again(company: Installation) -> None:
     for snapshot, people in ((2, PEOPLE | {"cfo-1": ()}), (3, PEOPLE)):
         if snapshot == 2:
