@@ -30,6 +30,7 @@ def load(conn: Connection, world: World, inputs: Sequence[Input], others: Iterab
     named = _people_named(world, bodies).union(*(pool.ids for pool in pools))
     named |= {person for person in others if isinstance(person, str)}
     everybody = any(isinstance(body, SyncDirectory) for body in bodies)
+    # In one statement, as a snapshot that is taken between two would have people gone who are there in both.
     found = conn.execute(
         """
         with electors as (
@@ -39,20 +40,22 @@ def load(conn: Connection, world: World, inputs: Sequence[Input], others: Iterab
             select person_id from electors
             union select acts_for from grants join electors using (person_id)
                    where acts_for is not null and coalesce(ends_at > %(now)s, true)
+        ), held as (
+            select * from grants
+             where coalesce(ends_at > %(now)s, true)
+               and (%(everybody)s or person_id in (select person_id from concerned))
         )
-        select * from grants
-         where coalesce(ends_at > %(now)s, true)
-           and (%(everybody)s or person_id in (select person_id from concerned))
+        select held.*, null as here from held
+        union all
+        select (null::grants).*, id from people
+         where snapshot = (select max(snapshot) from people)
+           and (%(everybody)s or id in (select person_id from concerned union select acts_for from held))
         """,
         {"roles": roles, "named": sorted(named), "everybody": everybody, "now": world.now},
     ).fetchall()
-    grants = [rows.grant(row) for row in found]
-    concerned = named.union(*({grant.person, grant.acts_for or grant.person} for grant in grants))
-    here = conn.execute(
-        "select id from people where snapshot = %s and (%s or id = any(%s))",
-        [world.snapshot, everybody, sorted(concerned)],
-    ).fetchall()
-    world.directory = Directory.of(grants, (row["id"] for row in here), glass.load(conn, world, inputs))
+    grants = [rows.grant(row) for row in found if row["here"] is None]
+    here = (row["here"] for row in found if row["here"] is not None)
+    world.directory = Directory.of(grants, here, glass.load(conn, world, inputs))
 
 
 def _pools(world: World, inputs: Sequence[Input]) -> frozenset[People]:

@@ -1,10 +1,12 @@
 """Whose approval could still come is known of whoever holds a role, though nobody named them and they never voted."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from db import directory as reading
 from db import read
 from domain.lifecycle import Status
 from tests.world import Installation, directory, top_up
@@ -79,3 +81,30 @@ def test_people_who_left_are_not_waited_for(installation: Installation) -> None:
     installation.tell("directory", directory(3, {name: PEOPLE[name] for name in ("finance-user-1", "cfo-1")}))
     installation.vote(action_id, "finance-user-1")
     assert installation.action(action_id)["unreachable"] is True
+
+
+BOARD = """{type: any_of, value: {of: [
+    {type: role, value: {role: finance_ops, min_votes: 2}},
+    {type: specific_users, value: {users: [merchant-viewer, pay-admin-1]}}]}}"""
+
+
+def test_who_holds_no_role_is_still_here_while_the_same_snapshot_is_taken_again(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker commits it after a batch has locked what it needs, and before it reads who is here."""
+    action_id = created(installation, BOARD)
+    installation.vote(action_id, "merchant-viewer", "reject")
+    installation.vote(action_id, "finance-user-1")
+    other, known = installation.another_worker(), reading.load
+    synced = installation.producer("directory").sign(directory(3, PEOPLE))
+
+    def load(*args: Any) -> None:
+        monkeypatch.setattr(reading, "load", known)
+        assert other.apply_tokens([synced.token]).receipts[0].outcome == "applied"
+        known(*args)
+
+    monkeypatch.setattr(reading, "load", load)
+    assert installation.vote(action_id, "finance-user-2").outcome == "applied"
+    assert installation.action(action_id)["status"] == "pending_approval"  # 2 of 3 are less than 0.75
+    assert installation.vote(action_id, "pay-admin-1").outcome == "applied"
+    assert installation.action(action_id)["status"] == "approved"
