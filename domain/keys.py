@@ -16,6 +16,20 @@ LONGEST_ISSUER = 150
 ALGORITHM = "Ed25519"
 """The one signature algorithm (RFC 8037, RFC 9864); a message cannot choose another."""
 
+_P = 2**255 - 19
+_SIGN = 1 << 255
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER = frozenset({0, 1, _P - 1, _ORDER_8, _P - _ORDER_8})
+
+
+def is_safe(public_key: bytes) -> bool:
+    """Whether no signature can be made for these 32 bytes without a private key, if they are a key at all.
+
+    Anybody signs for a point of small order, and a point has one spelling (libsodium, `crypto_core_ed25519_is_valid_point`).
+    """
+    y = int.from_bytes(public_key, "little") % _SIGN
+    return y < _P and y not in _SMALL_ORDER
+
 
 class Scope(BaseModel):
     """What a key may be used for; a list that is missing allows nothing, `*` allows everything of its kind.

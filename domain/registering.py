@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from domain import mistakes
 from domain.action import Action
 from domain.internal_types import Internal
-from domain.keys import LONGEST_ISSUER, PERSONAL, PERSONAL_SCOPE, Scope, conflict_of
+from domain.keys import LONGEST_ISSUER, PERSONAL, PERSONAL_SCOPE, Scope, conflict_of, is_safe
 from domain.messages import BODIES
 from domain.outcome import Done, Outcome, Rejected
 from domain.quorum_tree import Name
@@ -64,6 +64,8 @@ def _read(action_type: str, params: Mapping[str, Any]) -> _Wanted | str:
     public_key = base64.urlsafe_b64decode(params["public_key"] + "=")
     if base64.urlsafe_b64encode(public_key).decode() != params["public_key"] + "=":
         return "public_key: it is not 32 bytes in base64url"
+    if not is_safe(public_key):
+        return "public_key: without any private key, anybody could sign for it"
     fields = {"kid": params["kid"], "public_key": public_key}
     if action_type == Internal.ENROL_KEY:
         person = params["person_id"]

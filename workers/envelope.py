@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from db.keys import KeyRing
 from domain.exact_json import MAX_BYTES, canonical, parse_json
-from domain.keys import ALGORITHM, PERSONAL, Scope, VerificationKey
+from domain.keys import ALGORITHM, PERSONAL, Scope, VerificationKey, is_safe
 from domain.messages import MAX_SNAPSHOT_BYTES, AnyBody, Message, SyncDirectory, Unopened, content_sha256, parse_body
 from domain.refusals import Code, Refusal, printable
 
@@ -228,7 +228,9 @@ def _message(token: str, sha256: bytes, key: VerificationKey, payload: Payload) 
 
 
 def _verify(token: str, key: VerificationKey) -> bytes | None:
-    """The signed bytes, if the key signed them with its own algorithm."""
+    """The signed bytes, if the key signed them with its own algorithm; nothing is signed by one without a private half."""
+    if not is_safe(key.public_key):
+        return None
     encoded = base64.urlsafe_b64encode(key.public_key).decode().rstrip("=")
     jwk = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": encoded})
     try:

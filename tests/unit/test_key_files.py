@@ -5,8 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
+from nacl.bindings import crypto_core_ed25519_is_valid_point
 
-from workers.envelope import SigningKey
+from db.keys import KeyRing
+from domain.exact_json import canonical
+from domain.keys import _ORDER_8, Scope, VerificationKey, is_safe
+from domain.messages import Unopened
+from tests.unit.in_memory import NOW
+from workers.envelope import SigningKey, open_envelope
 from workers.public_keys import read_public
 
 KEY, OTHER = SigningKey.generate("alerts-1", "alerts"), SigningKey.generate("other-1", "other")
@@ -98,3 +104,27 @@ def test_the_public_half_of_a_key_is_read_as_it_was_printed(tmp_path: Path) -> N
     path.write_text(json.dumps(KEY.public_jwk | {"use": "sig", "alg": "Ed25519"}))
     found = read_public(path)
     assert (found.public_bytes, found.kid) == (KEY.public_bytes, KEY.kid)
+
+
+def test_the_domain_refuses_what_libsodium_does_of_points_that_anybody_signs_for() -> None:
+    small = [1, 0, 2**255 - 20, 2**255 - 19, 2**255 - 18, 2**255 - 1, _ORDER_8, 2**255 - 19 - _ORDER_8]
+    for y in small:
+        for sign in (0, 1 << 255):
+            raw = (y | sign).to_bytes(32, "little")
+            assert not is_safe(raw)
+            assert not crypto_core_ed25519_is_valid_point(raw)
+    for _ in range(50):
+        raw = SigningKey.generate("new-1", "new").public_bytes
+        assert is_safe(raw)
+        assert crypto_core_ed25519_is_valid_point(raw)
+
+
+def test_nothing_is_signed_by_a_key_that_anybody_signs_for() -> None:
+    """The neutral point as key and as commitment, and 0 as the proof, are a signature of everything."""
+    neutral = bytes([1]) + bytes(31)
+    known = VerificationKey(KEY.kid, KEY.issuer, neutral, Scope(), NOW, None, None)
+    signed = KEY.sign_payload(canonical({"v": 1})).rsplit(".", 1)[0]
+    forged = f"{signed}.{base64.urlsafe_b64encode(neutral + bytes(32)).decode().rstrip('=')}"
+    told = open_envelope(forged, KeyRing({KEY.kid: known}, NOW))
+    assert isinstance(told, Unopened)
+    assert told.refusal.code == "bad_signature"

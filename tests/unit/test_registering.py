@@ -83,6 +83,7 @@ def test_whose_own_key_it_is_does_not_vote_on_it() -> None:
         ({"issuer": "i" * 151}, "invalid_params"),
         ({"public_key": "b" * 43}, "invalid_params"),
         ({"public_key": "b" * 42}, "invalid_params"),
+        ({"public_key": "AQ" + "A" * 41}, "invalid_params"),
         ({"person_id": "f2"}, "invalid_params"),
     ],
 )
