@@ -253,3 +253,17 @@ def test_a_key_that_votes_cannot_have_it_in_its_scope(types: tuple[str, ...]) ->
     with pytest.raises(ValidationError, match="may not"):
         Scope(types=types, action_types=("CHANGE_DEFINITION",))
     Scope(types=("CastVote", "ExecuteAction"), action_types=("CHANGE_DEFINITION",))
+
+
+def test_whom_a_definition_is_named_after_is_not_kept_out() -> None:
+    """Its name is chosen by who asks for it, who could so keep out whoever would say no."""
+    strict = {
+        "criteria": {"action_type": "CHANGE_DEFINITION"},
+        "policy": needing(2, "ops_admin") | {"veto_roles": ["ops_admin"]},
+        "priority": 900,
+    }
+    engine = Company(Strict=strict)
+    wanted = policy(name="admin-3", criteria={"action_type": "TOP_UP"}, policy=RULES, priority=999)
+    asked = engine.asked("admin-3", replaces=0, definition=wanted)
+    assert answer(engine.vote(asked, "admin-3", "reject")) == "applied"
+    assert engine.status(asked) == "rejected"
