@@ -33,6 +33,8 @@ def vote(world: World, message: Message, body: CastVote) -> Receipt | Refusal:
     if message.person not in (None, body.voter_id):
         return Refusal(Code.OUT_OF_SCOPE, f"It is the own key of {message.person!r} and casts nobody else's votes.")
     action = world.actions.get(body.action_id)
+    if action is None and message.person is None and not message.scope.roles:
+        return Refusal(Code.OUT_OF_SCOPE, "Its key may speak for no role, and so for nobody.")
     if action is None and body.break_glass is not None:
         return Refusal(Code.UNKNOWN_ACTION, "Glass is not broken for what is not there yet.")
     if action is None:
@@ -129,7 +131,7 @@ def refusals(world: World, action: Action, message: Message, body: CastVote, voi
 def _takes_back(world: World, message: Message, body: CastVote) -> bool:
     """Whether this takes back a vote that this key could have cast: who lost the role may, as the vote may count again."""
     cast = world.votes.get(body.action_id, {}).get(body.voter_id)
-    if cast is None or body.vote is not Choice.WITHDRAW:
+    if cast is None or cast.choice is Choice.WITHDRAW or body.vote is not Choice.WITHDRAW:
         return False
     return all(Scope.allows(message.scope.roles, role) for role in {*cast.roles}.union(*cast.acts_for.values()))
 

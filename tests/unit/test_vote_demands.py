@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from domain.content import content_hash_of
 from domain.engine import step
+from domain.keys import PERSONAL_SCOPE
 from domain.messages import Message, action_id
 from domain.policy import Rules
 from tests.unit.in_memory import RULES, WHOLE, InMemory, answer, body_of
@@ -140,3 +141,11 @@ def test_what_a_vote_must_bring_is_part_of_what_people_agree_to() -> None:
 def test_only_true_and_false_are_understood(name: str, value: Any) -> None:
     with pytest.raises(ValidationError):
         Rules.model_validate(RULES | {name: value})
+
+
+def test_no_vote_is_kept_for_later_with_a_key_that_speaks_for_nobody() -> None:
+    engine = InMemory()
+    bound = replace(message(engine, "f1"), scope=WHOLE.model_copy(update={"roles": ()}))
+    assert answer(step(engine.world, bound)) == "out_of_scope"
+    own = replace(message(engine, "f2"), scope=PERSONAL_SCOPE, person="f2")
+    assert answer(step(engine.world, own)) == "parked"

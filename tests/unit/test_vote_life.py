@@ -12,7 +12,7 @@ from domain.directory import Directory
 from domain.engine import step
 from domain.messages import Message, action_id
 from domain.trail import timestamp
-from tests.unit.in_memory import NOW, InMemory, answer, body_of, directory
+from tests.unit.in_memory import NOW, WHOLE, InMemory, answer, body_of, directory
 
 ID = action_id("tooling", "k1", "")
 
@@ -239,4 +239,15 @@ def test_but_not_with_a_key_that_could_not_have_cast_it(roles: tuple[str, ...]) 
     without_role(engine)
     taken = message(engine, ("f1", "withdraw", 60))
     bound = replace(taken, scope=taken.scope.model_copy(update={"roles": roles}))
+    assert answer(step(engine.world, bound)) == "not_eligible"
+
+
+def test_nor_what_is_taken_back_already() -> None:
+    """Else a key that speaks for nobody could go on withdrawing what a withdrawn vote says, ahead of its voter."""
+    engine = InMemory()
+    known = without_role(engine)
+    engine.world.directory = directory({"f1": [], "f2": ["finance_ops"], "f3": ["finance_ops"]})
+    assert answer(engine.vote(ID, "f1", "withdraw")) == "applied"
+    engine.world.directory = known
+    bound = replace(message(engine, ("f1", "withdraw", 90)), scope=WHOLE.model_copy(update={"roles": ()}))
     assert answer(step(engine.world, bound)) == "not_eligible"
