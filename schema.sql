@@ -144,7 +144,7 @@ create index messages_without_identity on messages (jti) where code in ('identit
 create index messages_not_applied on messages (outcome, id) where outcome <> 'applied';
 create index messages_of_action on messages (action_id, id) where action_id is not null;
 -- How much somebody did through an issuer in the last hour: counted, so that no row is written by all.
-create index messages_of_actor on messages (issuer, actor, type, received_at) where actor is not null;
+create index messages_of_actor on messages (issuer, actor, type, answered_at) where actor is not null;
 create index messages_parked_until on messages (expires_at) where outcome = 'parked';
 
 

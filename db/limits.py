@@ -11,7 +11,7 @@ from domain.world import World
 
 
 def load_use(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
-    """What those who act by these messages did in the hour before the world's moment.
+    """What those who act by these messages did in the hour before the world's moment: when it was applied, however long it lay.
 
     After the directory, which says who is a person. Nothing is locked for it: of batches that are applied at the same
     moment each may fill what is left of a share.
@@ -25,8 +25,8 @@ def load_use(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
         select share.*, used.*
           from unnest(%s::text[], %s::text[], %s::text[]) as share(issuer, actor, type)
          cross join lateral (
-            select count(*) as count, min(received_at) as first_at from messages m
-             where m.issuer = share.issuer and m.actor = share.actor and m.type = share.type and m.received_at > %s
+            select count(*) as count, min(answered_at) as first_at from messages m
+             where m.issuer = share.issuer and m.actor = share.actor and m.type = share.type and m.answered_at > %s
          ) used
          where used.count > 0
         """,

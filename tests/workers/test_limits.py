@@ -2,13 +2,15 @@
 
 import pytest
 
+from db import keys
 from db.load import Loader
 from domain.limits import Limits
 from tests.workers.test_alerts import remediate
-from tests.world import Installation, top_up
+from tests.world import SCOPES, Installation, top_up
 from workers import definition_files
 from workers.apply import Applier
-from workers.producer import Ticket
+from workers.envelope import SigningKey
+from workers.producer import Producer, Ticket
 from workers.settings import Settings
 
 
@@ -58,9 +60,21 @@ def test_an_hour_later_there_is_a_share_again(installation: Installation, strict
 def an_hour_passes(installation: Installation) -> None:
     with installation.owner.transaction():
         installation.owner.execute("set local session_replication_role = replica")
-        installation.owner.execute("update messages set received_at = received_at - interval '1 hour'")
+        installation.owner.execute(
+            "update messages set (received_at, answered_at) = (received_at - interval '1 hour', answered_at - interval '1 hour')"
+        )
 
 
 def test_limits_are_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPS_APPROVAL_LIMITS", '{"votes_per_hour": 7}')
     assert Settings().limits == Limits(creates_per_hour=100, votes_per_hour=7, executions_per_hour=50)
+
+
+def test_what_lay_in_quarantine_counts_from_when_it_is_applied(installation: Installation, strict: Applier) -> None:
+    """An issuer could send a flood before its key is known, and have it applied an hour later."""
+    unknown = SigningKey.generate("flood-1", "flood")
+    made = [Producer(installation.client, unknown).sign(top_up(f"k{number}")) for number in range(8)]
+    assert told(strict, made) == ["unknown_key"] * 8
+    keys.add_key(installation.owner, unknown.kid, "flood", unknown.public_bytes, SCOPES["sira"])
+    an_hour_passes(installation)
+    assert told(strict, *([each] for each in made)) == ["applied"] * 5 + ["rate_limited"] * 3
