@@ -165,8 +165,8 @@ class SyncDirectory(Body):
 
     @model_validator(mode="after")
     def _everybody_once(self) -> "SyncDirectory":
-        if len({person.id for person in self.people}) != len(self.people):
-            raise ValueError("a person is in the snapshot twice")
+        if len({person.id.casefold() for person in self.people}) != len(self.people):
+            raise ValueError("a person is in the snapshot twice, be it with other capitals")
         return self
 
     @model_validator(mode="after")

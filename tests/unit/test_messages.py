@@ -210,3 +210,11 @@ def test_an_unknown_type_is_refused_and_values_are_never_quoted() -> None:
     secret = parse_body("CreateAction", CREATE | {"created_by": 5, "origin": "s3cret", "params": "s3cret"})
     assert isinstance(secret, Refusal)
     assert "s3cret" not in secret.sentence
+
+
+def test_nobody_is_in_a_snapshot_twice_be_it_with_other_capitals() -> None:
+    """Who is kept out is kept out in whatever case the name is written; so nobody may have two."""
+    for names in (("ana", "ana"), ("ana", "Ana"), ("stra\u00dfe", "STRASSE")):
+        told = parse_body("SyncDirectory", {"snapshot": 1, "people": [{"id": name, "grants": []} for name in names]})
+        assert isinstance(told, Refusal)
+        assert "twice" in told.sentence
