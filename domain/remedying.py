@@ -170,7 +170,10 @@ def _answering(world: World, proposal: Proposal) -> Action | None:
 
     One whose deadline has passed by now has none, swept or not.
     """
-    naming = [item for item in world.actions.values() if named(item.params, ALERT_ID) == proposal.id]
+    naming = sorted(
+        (item for item in world.actions.values() if named(item.params, ALERT_ID) == proposal.id),
+        key=lambda item: (item.created_at, item.id),
+    )
     enforced = (deadlines.enforce(world, item) for item in naming)
     found = next((item for item in enforced if item.status not in _WITHOUT_EFFECT), None)
     return found or world.actions.get(messages.action_id(proposal.issuer, key_of("alert", proposal.id), ""))
