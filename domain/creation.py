@@ -225,19 +225,14 @@ def _not_alone(steps: tuple[EscalationStep, ...]) -> tuple[EscalationStep, ...]:
     return tuple(step.model_copy(update=more) if step.is_easier(_FEWEST_FOR_INTERNAL) else step for step in steps)
 
 
-def _somebody(facts: Mapping[str, Any]) -> str | None:
-    """The target, if it can be a person's name; those of definitions, issuers and actions are given by whoever asks."""
-    internal = facts["action_type"] in INTERNAL_TYPES
-    return None if internal and facts.get("target_tenant_type") != "person" else facts.get("target_tenant_id")
-
-
 def _kept_out(rules: Rules, body: CreateAction, target: str | None, caused_by: Action | None) -> set[str]:
     """Separation of duties: the target, and who asked for it unless the policy lets them approve.
 
     Where another action led to this one, nobody with a part in either votes, whatever the policy allows: who asked for
-    something does not say what became of it.
+    something does not say what became of it. What a definition or an issuer is called is no person's name: whoever asks
+    could keep out with it who would say no.
     """
-    names = {target}
+    names = {None if body.action_type in {Internal.CHANGE_DEFINITION, Internal.REGISTER_KEY} else target}
     if caused_by is not None:
         names |= {caused_by.created_by, caused_by.triggered_by, *caused_by.requirement.excluded}
     if caused_by is not None or body.action_type in INTERNAL_TYPES or not rules.allow_self_approval:
@@ -274,7 +269,7 @@ def _frozen(
         "policy_name": chosen.definition.name,
         "policy_version": chosen.version,
         "requirement": requirement(
-            world, rules, terms, body.action_type, _kept_out(rules, body, _somebody(facts), caused_by)
+            world, rules, terms, body.action_type, _kept_out(rules, body, facts.get("target_tenant_id"), caused_by)
         ),
         "required_quorum": terms.required_quorum,
         "required_ratio": terms.required_ratio,

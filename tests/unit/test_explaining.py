@@ -146,7 +146,7 @@ def test_refusals_are_those_that_the_message_would_get(changes: dict[str, Any], 
 
 def test_a_policy_by_which_one_alone_would_agree_is_passed_over_for_what_the_engine_does_itself() -> None:
     engine = engine_with(policy("Loose", {}, rules=NOBODY))
-    registered = {"kid": "k", "person_id": "f1", "public_key": "A" * 43, "reason": "new"}
+    registered = {"kid": "k", "person_id": "f1", "public_key": "Q" * 43, "reason": "new"}
     found = explained(engine, action_type="ENROL_KEY", params=registered)
     assert said(found) == [("Loose", "passed_over", None), ("Default", "applies", None)]
     assert explained(engine).verdicts[0].state == "applies"
