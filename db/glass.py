@@ -24,7 +24,7 @@ def breaking(inputs: Iterable[Input]) -> dict[UUID, str]:
 
 
 def ratifications(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
-    """What others have yet to ratify, of what is to begin and of who breaks glass; with each what it is about.
+    """What others have yet to ratify of who breaks glass, or has done so for what is to begin; with each what it is about.
 
     One that comes later than it is read here has all its time before it.
     """
@@ -35,7 +35,11 @@ def ratifications(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
     found = conn.execute(
         """
         select id, caused_by from actions
-         where action_type = %s and status = any(%s) and (caused_by = any(%s) or created_by = any(%s))
+         where action_type = %s and status = any(%s)
+           and created_by in (
+               select person_id from votes where action_id = any(%s) and break_glass is not null
+               union all select unnest(%s::text[])
+           )
         """,
         [Internal.RATIFY, sorted(OPEN), begins, people],
     ).fetchall()

@@ -127,6 +127,19 @@ def test_a_ratification_that_nobody_gave_in_time_is_a_refusal_though_no_sweep_ca
     assert_nothing_is_broken(company)
 
 
+def test_nor_does_what_the_person_approved_alone_elsewhere_begin_under_it(company: Installation) -> None:
+    definition = POLICY.model_dump(mode="json")
+    definition["policy"]["break_glass"]["uses"] = 2
+    params = {"kind": "policy", "name": POLICY.name, "replaces": 1, "definition": definition, "reason": "more"}
+    assert company.perform(company.agreed("CHANGE_DEFINITION", params, "definitions")) == "executed"
+    one, two = created(company), created(company, "two")
+    company.apply([breaking(company, one), breaking(company, two)])
+    company.make_due(ratification(company, one))
+    (receipt,) = company.applier.apply([AttemptStarted(two, 99, "tests")]).receipts
+    assert receipt.code == "not_approved"
+    assert_nothing_is_broken(company)
+
+
 def test_a_role_granted_anew_breaks_glass_again(company: Installation) -> None:
     for snapshot, people in ((2, PEOPLE | {"cfo-1": ()}), (3, PEOPLE)):
         if snapshot == 2:
