@@ -10,7 +10,6 @@ from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import dramatiq
-import httpx
 import redis
 
 from db import connect, due, keys, read
@@ -41,6 +40,7 @@ from workers.apply import Applied, Applier
 from workers.brokers import make_broker
 from workers.envelope import SigningKey, open_envelope
 from workers.execution import Executor
+from workers.handlers.http import make_client
 from workers.ingest import Ingest
 from workers.producer import Producer, Ticket
 from workers.queue import MESSAGES, WORK, enqueue
@@ -248,7 +248,7 @@ class Installation:
 
     def executor(self, url: str) -> Executor:
         services = dict.fromkeys(("float", "merchants", "payouts", "operations", "payments", "risk"), url)
-        return Executor(self.another_worker(), services, httpx.Client(trust_env=False))
+        return Executor(self.another_worker(), services, make_client())
 
     def relay(self) -> Relay:
         """What puts events into the stream."""

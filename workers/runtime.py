@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, field
 
-import httpx
-
 from db import connect
 from db.load import Loader
 from workers.apply import Applier
 from workers.execution import Executor
+from workers.handlers.http import make_client
 from workers.handlers.signing import Signer
 from workers.relay import Relay
 from workers.settings import Settings
@@ -34,7 +33,7 @@ class Runtime:
         applier = Applier(pool.connection, loader)
         services = {name: str(url) for name, url in settings.services.items()}
         signers = {name: Signer(secret.get_secret_value()) for name, secret in settings.service_secrets.items()}
-        executor = Executor(applier, services, httpx.Client(trust_env=False), signers)
+        executor = Executor(applier, services, make_client(), signers)
         relay = Relay(pool.connection, settings.stream) if settings.stream else None
         sira = Sira(None if settings.sira_url is None else str(settings.sira_url), settings.sira_api_key)
         return cls(pool, applier, executor, relay, sira)

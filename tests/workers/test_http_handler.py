@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from domain.outcome import Done, Outcome, Rejected, Retry, Unknown
 from workers.handlers import Call, Handler
-from workers.handlers.http import HttpHandler
+from workers.handlers.http import HttpHandler, make_client
 from workers.sandbox import Sandbox
 
 ACTION = UUID("6f1c2f0e-6f0b-5c5e-9d5a-0d5b1c9f7a10")
@@ -436,3 +436,12 @@ def test_a_connection_that_fails_after_the_request_is_unknown(method: bytes, exp
 def test_a_bad_endpoint_is_refused_at_once(client: httpx.Client, endpoint: str) -> None:
     with pytest.raises(ValueError, match=r"^The endpoint .*\.$"):
         HttpHandler(endpoint, client)
+
+
+def test_no_service_gets_the_cookies_of_another() -> None:
+    seen: list[bytes] = []
+    with make_client() as client:
+        for _ in range(2):
+            outcome_of(http(200, b"{}", "Set-Cookie: session=secret; Path=/"), client, seen)
+    assert len(seen) == 2
+    assert b"cookie" not in seen[1].lower()

@@ -6,6 +6,7 @@ a lost one.
 """
 
 import re
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,6 +20,11 @@ from workers.handlers.wire import Wire
 _ELSEWHERE = frozenset({httpx.codes.TEMPORARY_REDIRECT, httpx.codes.PERMANENT_REDIRECT})
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+def make_client() -> httpx.Client:
+    """A client for the calls to all services: no proxy of the environment, and no service's cookies, which another would get."""
+    return httpx.Client(trust_env=False, cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())))
 
 
 class HttpHandler:
