@@ -154,8 +154,9 @@ def _too_late(world: World, action: Action, at: datetime) -> bool:
     if action.action_type == Internal.RATIFY:
         return False
     first = world.attempts[action.id].get(action.attempts_before + 1)
+    since = action.next_attempt_at if first is None else first.started_at  # from when on people have had it tried again
     within = timedelta(seconds=world.action_type_of(action).retry_within_seconds)
-    return first is not None and at > first.started_at + within
+    return since is not None and at > since + within
 
 
 def _pause_seconds(action_type: ActionType, action: Action, attempt: Attempt, after_seconds: float | None) -> float:

@@ -451,3 +451,16 @@ def test_a_policy_that_lets_one_person_alone_is_not_for_what_the_engine_does_its
     assert company.told.action_id is not None
     asked = company.action(company.told.action_id)
     assert (asked.policy_name, asked.status, asked.auto_execute) == ("Default", "requested", False)
+
+
+@pytest.mark.parametrize("asked", ["RETRY", "RESOLVE_OUTCOME"])
+def test_what_is_to_be_tried_again_ends_by_itself_when_nobody_comes_to_that(asked: str) -> None:
+    engine = Company()
+    action = engine.ended(Rejected("no") if asked == "RETRY" else Unknown("timeout"))
+    engine.wait(HOUR)
+    engine.do(asked, action, **({} if asked == "RETRY" else {"outcome": "approved"}))
+    assert engine.status(action) == "approved"
+    engine.wait(30 * 24 * HOUR)
+    assert engine.sweep(action) == "applied"
+    assert engine.status(action) == "failed"
+    assert engine.try_at(action) == "not_approved"
