@@ -31,12 +31,24 @@ def asked(status: int, body: bytes) -> tuple[Outcome, list[httpx.Request]]:
         return ask("http://service/ask", client, CALL), seen
 
 
+def unkept(why: str) -> Outcome:
+    return Done({"http_status": 200, "note": f"The service's answer was not kept: {why}."})
+
+
 @pytest.mark.parametrize(
     ("status", "body", "outcome"),
     [
         (200, b'{"state": "executed", "result": {"paid": 5}}', Done({"paid": 5})),
         (200, b'{"state": "executed"}', Done()),
         (200, b'{"state": "executed", "result": 5}', Done({"result": 5})),
+        (
+            200,
+            b'{"state": "executed", "result": {"balance": 9007199254740992}}',
+            unkept("it holds an integer beyond 2^53 - 1"),
+        ),
+        (200, b'{"state": "executed", "result": {"x": 1e300}}', unkept("it holds a number too large to be exact")),
+        (200, b'{"state": "not_executed", "state": "executed"}', Unknown("the service does not know yet")),
+        (200, b'["executed"]', Unknown("the service does not know yet")),
         (200, b'{"state": "not_executed"}', Retry("the service says that it did not happen")),
         (200, b'{"state": "in_progress"}', Unknown("the service does not know yet")),
         (200, b"not JSON", Unknown("the service does not know yet")),

@@ -53,6 +53,15 @@ def printable(text: str) -> str:
     return " ".join(shown.split())[:_REASON_LIMIT]
 
 
+def state(body: bytes) -> Any:
+    """What the JSON object in `body` has as `state`, whatever else it holds; None if it is none, or repeats a key."""
+    try:
+        value = json.loads(body.decode(), parse_int=str, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError):
+        return None
+    return value.get("state") if isinstance(value, dict) else None
+
+
 class _UnkeepableError(ValueError):
     """JSON that neither jsonb nor canonical JSON can hold."""
 

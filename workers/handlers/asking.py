@@ -48,15 +48,18 @@ def ask(endpoint: str, client: httpx.Client, call: Call, signer: Signer | None =
 def _told(status: int, body: bytes, *, whole: bool) -> Outcome:
     if status != httpx.codes.OK or not whole:
         return Unknown(f"the service did not say what happened: {answers.said(status, body)}")
-    return _settled(answers.result(status, body))
-
-
-def _settled(told: dict[str, Any]) -> Outcome:
-    match told:
-        case {"state": "executed"}:
-            result = told.get("result", {})
-            return Done(result if isinstance(result, dict) else {"result": result})
-        case {"state": "not_executed"}:
+    match answers.state(body):
+        case "executed":
+            return Done(_kept(answers.result(status, body)))
+        case "not_executed":
             return Retry("the service says that it did not happen")
         case _:
             return Unknown("the service does not know yet")
+
+
+def _kept(told: dict[str, Any]) -> dict[str, Any]:
+    """The result in an answer; the note about it where the answer could not be kept: it happened all the same."""
+    if "state" not in told:
+        return told
+    result = told.get("result", {})
+    return result if isinstance(result, dict) else {"result": result}
