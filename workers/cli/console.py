@@ -93,7 +93,7 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
 def coloured(word: str) -> Text:
     """A status or outcome in its colour, without the terminal's escapes where there is no terminal."""
-    return Text(word, style=COLOURS.get(word, ""))
+    return Text(shown(word), style=COLOURS.get(word, ""))
 
 
 def shown(value: Any) -> str:
