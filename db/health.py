@@ -28,7 +28,7 @@ class Work:
     schedulers: int
     """How many are connected."""
     timed: int
-    """Actions that something must happen to at some time."""
+    """Actions that something must happen to at some time, and alerts that wait for SIRA."""
     overdue: int
     """Those whose time came more than a minute ago."""
     outcomes_unknown: int
@@ -71,8 +71,10 @@ def read_work(conn: Connection) -> Work:
         """
         select (select count(*) from pg_stat_activity
                  where application_name = %s and datname = current_database()) as schedulers,
-               (select count(*) from actions where due_at is not null) as timed,
-               (select count(*) from actions where due_at < clock_timestamp() - interval '1 minute') as overdue,
+               (select count(*) from actions where due_at is not null)
+               + (select count(*) from proposals where due_at is not null) as timed,
+               (select count(*) from actions where due_at < clock_timestamp() - interval '1 minute')
+               + (select count(*) from proposals where due_at < clock_timestamp() - interval '1 minute') as overdue,
                (select count(*) from actions where status = 'outcome_unknown') as outcomes_unknown,
                stuck.*
           from (select count(*) filter (where outcome = 'dead') as dead,

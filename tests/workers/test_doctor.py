@@ -12,6 +12,7 @@ import redis
 from structlog.testing import capture_logs
 
 from db import connect, schema
+from tests.workers.test_alerts import remediate
 from tests.workers.test_cli import run
 from tests.world import Installation, prepare, top_up, wait_for
 from workers import definition_files
@@ -165,6 +166,17 @@ def test_what_is_stuck_is_counted(installation: Installation) -> None:
     assert "Messages wait, 1," in found[Check.INGEST].sentence
     with connect.connect(installation.settings.database_url, connect.SCHEDULER):
         assert troubles(look(installation)) == stuck - {Check.SCHEDULER}
+
+
+def test_an_alert_that_waits_for_sira_is_counted_too(installation: Installation) -> None:
+    text = "remediation_rules: [{name: float_low, auto_action: {action_type: ADJUST_FLOAT}}]"
+    definition_files.apply(installation.owner, definition_files.parse(text, "here"), by="tests")
+    installation.tell("alerts", remediate("a-1", None))
+    assert troubles(look(installation)) == {Check.SCHEDULER}
+    with installation.owner.transaction():
+        installation.owner.execute("set local session_replication_role = replica")
+        installation.owner.execute("update proposals set due_at = due_at - interval '1 day'")
+    assert troubles(look(installation)) == {Check.SCHEDULER, Check.OVERDUE}
 
 
 def test_a_stream_that_is_behind_is_found_out(installation: Installation) -> None:

@@ -106,10 +106,10 @@ def scheduler(work: Work) -> Finding:
     if work.timed:
         return problem(
             Check.SCHEDULER,
-            f"No scheduler is connected: the deadlines and retries of {work.timed} actions pass unseen. Start one, or read "
+            f"No scheduler is connected: the deadlines and retries of {work.timed} actions and alerts pass unseen. Start one, or read "
             f"its log.",
         )
-    return ok(Check.SCHEDULER, "No action waits for a time, and no scheduler is connected.")
+    return ok(Check.SCHEDULER, "Nothing waits for a time, and no scheduler is connected.")
 
 
 def overdue(work: Work) -> Finding:
@@ -117,8 +117,8 @@ def overdue(work: Work) -> Finding:
     if work.overdue:
         return warning(
             Check.OVERDUE,
-            f"{work.overdue} actions should have been touched more than a minute ago. See that a worker and a scheduler run, "
-            f"and read their logs; `ops-approval actions list` shows the actions.",
+            f"{work.overdue} actions and alerts should have been touched more than a minute ago. See that a worker and a "
+            f"scheduler run, and read their logs; `ops-approval actions list` shows the actions.",
         )
     return ok(Check.OVERDUE, "Nothing is overdue.")
 
