@@ -74,11 +74,11 @@ class Actors:
 
     def sweep(self) -> None:
         """Apply what time does to whatever is due, and ring for what is to be executed or asked."""
-        for applied in self._sweeps(OPEN | EXECUTABLE):
-            self._ring(applied)
         applier = self._runtime().applier
         applier.end_parking()
         self._ring(applier.find_waiting(limit=_PAGE))
+        for applied in self._sweeps(OPEN | EXECUTABLE):
+            self._ring(applied)
 
     def escalate_expired_actions(self) -> dict[str, int]:
         """Escalate or expire what waits for votes past its deadline; how many of each."""
