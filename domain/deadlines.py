@@ -35,4 +35,4 @@ def _lapse(world: World, action: Action) -> Action:
     if deadline > world.now:
         return action
     data = {"was": action.status, "deadline": timestamp(deadline)}
-    return deciding.end(world, action, EventName.EXPIRED, data, status=Status.EXPIRED)
+    return deciding.end(world, action, EventName.EXPIRED, data, status=Status.EXPIRED, next_attempt_at=None)
