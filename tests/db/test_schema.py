@@ -260,6 +260,50 @@ def test_whom_the_requirement_does_not_keep_out_may_vote(
             owner.execute(vote, told)
 
 
+NOT_YET, BEFORE = True, False  # whether this transaction is the one that writes it
+
+
+@pytest.mark.parametrize(
+    ("told", "allowed"),
+    [
+        ([], True),
+        ([("approved", NOT_YET)], True),
+        ([("approved", BEFORE)], False),
+        ([("rejected", BEFORE)], False),
+        ([("approved", BEFORE), ("executing", BEFORE), ("failed", BEFORE)], False),
+        ([("approved", BEFORE), ("reopened", BEFORE)], True),
+        ([("approved", BEFORE), ("reopened", NOT_YET)], True),
+        ([("approved", BEFORE), ("reopened", NOT_YET), ("approved", NOT_YET)], True),
+        ([("approved", BEFORE), ("reopened", BEFORE), ("approved", BEFORE)], False),
+    ],
+)
+@pytest.mark.parametrize("decided_at", [None, "1999-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
+def test_a_vote_that_was_decided_on_stays_and_none_follows_whatever_the_clocks_say(
+    owner: connect.Connection, told: list[tuple[str, bool]], decided_at: str | None, *, allowed: bool
+) -> None:
+    other = copy(owner, decided_at=decided_at)
+    vote = "insert into votes select (jsonb_populate_record(v, %s)).* from votes v where v.action_id <> %s"
+    owner.execute(vote, [Jsonb({"action_id": str(other)}), other])
+    for seq, (event, now) in enumerate(told, start=1):
+        owner.execute(
+            """
+            insert into events (action_id, seq, event, actor, at, data, prev_hash, hash, xid)
+            values (%s, %s, %s, 'x', now(), '{}', sha256(''), sha256(''), case when %s then pg_current_xact_id() else '3' end)
+            """,
+            [other, seq, event, now],
+        )
+    owner.execute("set local role ops_worker")
+    for write, values in (
+        ("update votes set choice = 'reject' where action_id = %s", [other]),
+        (vote, [Jsonb({"action_id": str(other), "person_id": "finance-user-2"}), other]),
+    ):
+        if allowed:
+            assert owner.execute(write.encode(), values).rowcount == 1
+        else:
+            with refused(owner, CheckViolation, "decided already"):
+                owner.execute(write.encode(), values)
+
+
 @pytest.mark.parametrize(("voting", "directory"), list(product(["CastVote", "*"], ["SyncDirectory", "*"])))
 def test_a_key_that_votes_and_syncs_the_directory_is_refused(
     owner: connect.Connection, voting: str, directory: str
