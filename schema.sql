@@ -398,17 +398,26 @@ create table votes (
 );
 create index votes_of_person on votes (person_id, recorded_at desc, action_id);
 
+-- A name whatever the case of its letters from A to Z, the only ones that every Postgres folds alike in every locale. The engine
+-- folds all letters, and so refuses by itself whatever is refused because of this.
+create function folded(name text) returns text immutable language sql return lower(name collate "C");
+
 -- Four eyes, even if the code forgot: whom the requirement keeps out of an action, in whatever case the name is written, does
--- not vote on it. And a vote that was decided on stays what it was.
+-- not vote on it. And a vote that was decided on stays what it was: once an earlier transaction has written a decision into the
+-- trail, no vote comes or changes unless the trail tells that the action is open again. No clocks are compared: they step back.
 create function guard_vote() returns trigger language plpgsql as $$
 begin
-    if exists (select from ops_approval.actions a
-               where a.id = new.action_id and a.decided_at < transaction_timestamp()) then
+    if exists (select from ops_approval.events decided
+               where decided.action_id = new.action_id and decided.event in ('approved', 'rejected')
+                 and decided.xid <> pg_current_xact_id()
+                 and not exists (select from ops_approval.events later
+                                  where later.action_id = decided.action_id and later.seq > decided.seq
+                                    and later.event = 'reopened')) then
         raise exception 'the action was decided already' using errcode = 'check_violation';
     end if;
     if exists (select from ops_approval.actions a
                cross join jsonb_array_elements_text(a.requirement -> 'excluded') as excluded(name)
-               where a.id = new.action_id and lower(excluded.name) = lower(new.person_id)) then
+               where a.id = new.action_id and ops_approval.folded(excluded.name) = ops_approval.folded(new.person_id)) then
         raise exception 'whom separation of duties keeps out of an action does not vote on it'
             using errcode = 'check_violation';
     end if;

@@ -21,9 +21,9 @@ def save(conn: Connection, world: World) -> None:
     _write(conn, _MESSAGES, [world.records[key] for key in changes.messages])
     _write(conn, _ACTIONS, sorted((world.actions[key] for key in changes.actions), key=_given_up_first), action_row)
     _write(conn, _PROPOSALS, [world.proposals[key] for key in sorted(changes.proposals)])
+    _write(conn, _EVENTS, changes.events)  # before votes: that an action is open again lets it be voted on
     _write(conn, _VOTES, [world.votes[action][person] for action, person in sorted(changes.votes)])
     _write(conn, _ATTEMPTS, [world.attempts[action][number] for action, number in sorted(changes.attempts)])
-    _write(conn, _EVENTS, changes.events)
     if changes.directory is not None:
         _save_directory(conn, changes.directory)
 

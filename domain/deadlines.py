@@ -53,4 +53,4 @@ def _lapse(world: World, action: Action) -> Action:
         waits = action.next_attempt_at is None and action.due_at != deadline
         return world.put(replace(action, due_at=deadline)) if waits else action
     data = {"was": action.status, "deadline": timestamp(deadline)}
-    return deciding.end(world, action, EventName.EXPIRED, data, status=Status.EXPIRED)
+    return deciding.end(world, action, EventName.EXPIRED, data, status=Status.EXPIRED, next_attempt_at=None)

@@ -5,7 +5,7 @@ select a.id::text as id, format('%s voted and is kept out by separation of dutie
   from votes v
   join actions a on a.id = v.action_id
  where exists (select from jsonb_array_elements_text(a.requirement -> 'excluded') as excluded(name)
-                where lower(excluded.name) = lower(v.person_id))
+                where folded(excluded.name) = folded(v.person_id))
 union all
 select a.id::text, format('%s is not kept out and should be', part.name)
   from actions a
@@ -13,7 +13,7 @@ select a.id::text, format('%s is not kept out and should be', part.name)
  where part.name is not null
    and (part.asked or a.action_type not in ('CHANGE_DEFINITION', 'REGISTER_KEY'))
    and not exists (select from jsonb_array_elements_text(a.requirement -> 'excluded') as excluded(name)
-                    where lower(excluded.name) = lower(part.name))
+                    where folded(excluded.name) = folded(part.name))
    and not (part.asked and a.caused_by is null
             and exists (select from definitions d
                          where (d.kind, d.name, d.version) = ('policy', a.policy_name, a.policy_version)

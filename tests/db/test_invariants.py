@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -259,6 +260,25 @@ def test_broken_glass_that_was_put_to_nobody_is_seen(owner: Connection) -> None:
     assert broken(owner) == {"08_glass_is_ratified"}
 
 
+def test_a_vote_that_the_trail_tells_after_the_decision_is_seen(owner: Connection) -> None:
+    def change(events: list[Event]) -> list[Event]:
+        last = max(place for place, event in enumerate(events) if event.event is EventName.VOTED)
+        return [*events[:last], *events[last + 1 :], events[last]]
+
+    retell(owner, some(owner, Status.FAILED), change)
+    assert broken(owner) == {"07_votes_in_time"}
+
+
+def test_a_vote_that_the_trail_does_not_tell_is_seen(owner: Connection) -> None:
+    edit(owner, some(owner, Status.ESCALATED), EventName.VOTED, jti="another")
+    assert broken(owner) == {"07_votes_in_time"}
+
+
+def test_a_vote_that_the_trail_tells_after_an_escalation_has_its_deadline(owner: Connection) -> None:
+    edit(owner, some(owner, Status.ESCALATED), EventName.ESCALATED, deadline="2001-01-01T00:00:00Z")
+    assert broken(owner) == {"07_votes_in_time"}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -291,6 +311,38 @@ def test_an_alert_that_led_to_an_action_within_the_cooldown_is_seen_and_later_on
     """
     owner.execute(later, [seconds])
     assert broken(owner) == found
+
+
+@pytest.mark.parametrize(("seconds", "fine"), [(30, True), (90, False)])
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        (
+            "12_keys_were_agreed",
+            """
+            update keys set created_at = (select min(answered_at) from messages where type = 'SyncDirectory') + %s
+             where agreed_in is null
+            """,
+        ),
+        ("07_votes_were_sent", "update keys set valid_from = (select min(recorded_at) from votes) + %s"),
+        (
+            "20_alerts_cool_down",
+            """
+            with soon as (update proposals p set answered_at = low.answered_at + interval '2 seconds', type = low.type
+                            from proposals low where p.id = 'fraud' and low.id = 'low' returning p.answered_at, p.type)
+            insert into definitions (kind, name, version, body, created_by, created_at)
+            select kind, name, version + 1, body || '{"cooldown_seconds": 1}', created_by, answered_at + %s
+              from definitions join soon on (kind, name) = ('remediation_rule', type) order by version desc limit 1
+            """,
+        ),
+    ],
+)
+def test_what_came_before_by_less_than_a_minute_may_be_dated_after(
+    owner: Connection, name: str, change: str, seconds: int, *, fine: bool
+) -> None:
+    (rule,) = [invariant for invariant in invariants.load() if invariant.name == name]
+    assert owner.execute(change.encode(), [timedelta(seconds=seconds)]).rowcount > 0
+    assert (invariants.check(owner, rule) is None) is fine
 
 
 def test_a_row_that_nobody_can_read_is_told_and_stops_nothing(owner: Connection) -> None:

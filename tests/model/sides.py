@@ -1,7 +1,7 @@
 """The same inputs, at the same moments, to the engine on a real database and to `engine.step` on one world in memory.
 
-Time is the test's on both sides: in the connections that are used here `clock_timestamp()` and `transaction_timestamp()` are
-functions that come before those of Postgres in the search path and read a setting. Nothing of the engine is replaced.
+Time is the test's on both sides: in the connections that are used here `clock_timestamp()` is a function that comes before that
+of Postgres in the search path and reads a setting. Nothing of the engine is replaced.
 """
 
 from collections import defaultdict
@@ -34,8 +34,6 @@ BEGINNING = datetime(2040, 1, 1, tzinfo=UTC)
 
 _CLOCK = """
     create function ops_approval.clock_timestamp() returns timestamptz stable language sql
-        return current_setting('model.now')::timestamptz;
-    create function ops_approval.transaction_timestamp() returns timestamptz stable language sql
         return current_setting('model.now')::timestamptz;
 """
 

@@ -94,7 +94,8 @@ def test_no_first_attempt_is_made_on_an_old_approval_whoever_asked_for_it() -> N
     engine.ask_to_execute(action)
     engine.wait(60)
     assert engine.start(action, 1) == "not_approved"
-    assert engine.status(action) == "expired"
+    found = engine.action(action)
+    assert (found.status, found.executed_by, found.next_attempt_at) == ("expired", "admin", None)
 
 
 @pytest.mark.parametrize(
