@@ -5,7 +5,7 @@ Each looks at one action as a whole. `check` holds a database against all of the
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +27,8 @@ PAGE = 200
 """How many actions are looked at in one moment: a snapshot that lasts keeps Postgres from clearing up."""
 
 GRACE = timedelta(minutes=1)
-"""How far from a decision's moment its transaction may have missed what is dated before it, or known what is dated after:
-others commit later than their clock says, votes are read before the clock is, and a clock can step back."""
+"""For how long before a decision's moment its transaction may have missed what is dated then: others commit later than their clock
+says, votes are read before the clock is, and a clock can step back."""
 
 _DECIDED = frozenset({Status.APPROVED, Status.EXECUTING, Status.EXECUTED, Status.FAILED, Status.OUTCOME_UNKNOWN})
 
@@ -64,29 +64,18 @@ def unfounded_decisions(seen: History, _: KeyRing) -> Iterator[str]:
     if seen.action.status not in _DECIDED or not decisions:
         return
     decided = decisions[-1]
-    pools = [grant for grant in seen.pools if grant.starts_at <= decided.at - GRACE]
-    verdicts = [
-        deciding.decide_from_record(seen.action, decided, pools, compromised).verdict
-        for compromised in _known_compromised(seen, decided.at)
-    ]
-    if Verdict.APPROVED not in verdicts:
-        yield f"decided again from event {decided.seq} it is {verdicts[-1]}"
+    known = decided.at - GRACE  # of what came later it may not have known, and none of it helps an approval
+    pools = [grant for grant in seen.pools if grant.starts_at <= known]
+    compromised = {kid for kid, since in seen.compromised.items() if since <= known}
+    decision = deciding.decide_from_record(seen.action, decided, pools, compromised)
+    if decision.verdict is not Verdict.APPROVED:
+        yield f"decided again from event {decided.seq} it is {decision.verdict}"
     recorded = [
         {name: vote[name] for name in ("person", "vote", "roles", "acts_for", "kid", "breaks_glass")}
         for vote in decided.data["votes"]
     ]
     if recorded != [deciding.told(cast) for cast in deciding.standing(seen.votes)]:
         yield f"its votes are not those of event {decided.seq}"
-
-
-def _known_compromised(seen: History, at: datetime) -> Iterator[set[str]]:
-    """The keys that a decision of this moment may have known as compromised: one set for each way that it can have been.
-
-    Of those revoked within the grace before or after, it knew none or some, the first ones first.
-    """
-    near = sorted(since for since in seen.compromised.values() if abs(since - at) <= GRACE)
-    for last in (at - GRACE, *near):
-        yield {kid for kid, since in seen.compromised.items() if since <= last}
 
 
 def changed_content(seen: History, _: KeyRing) -> Iterator[str]:

@@ -9,10 +9,6 @@ from tests import world
 from tests.db.test_history import SHARE
 from tests.world import KEYS, Installation, top_up
 from workers import definition_files
-from workers.envelope import SigningKey
-from workers.producer import Producer
-
-OWN = SigningKey.generate("own-1", "person:finance-user-1")
 
 
 def test_a_key_that_is_revoked_during_a_decision_counts_in_it_and_that_is_not_held_against_it(
@@ -61,21 +57,6 @@ def test_a_key_that_was_revoked_well_before_is_held_against_an_approval(installa
     action_id = installation.approved()
     found = {after: revoked(installation, "ops-tooling-1", action_id, after) for after in (-90, -30, 30)}
     assert found == {-90: ["08_decided_again"], -30: [], 30: []}
-
-
-def test_a_no_that_did_not_count_need_not_be_dated_before(installation: Installation) -> None:
-    """Its key was known to be revoked, and then the clock stepped back."""
-    keys.enrol_key(installation.owner, OWN.kid, "finance-user-1", OWN.public_bytes)
-    (made,) = installation.tell("sira", top_up(required_ratio=0.8))
-    assert made.action_id is not None
-    body = CastVote.model_validate({"action_id": made.action_id, "voter_id": "finance-user-1", "vote": "reject"})
-    installation.apply([Producer(installation.client, OWN).sign(body)])
-    keys.revoke_key(installation.owner, OWN.kid)
-    for person in ("finance-user-2", "finance-user-3"):
-        installation.vote(made.action_id, person)
-    assert installation.action(made.action_id)["status"] == "approved"
-    found = {after: revoked(installation, OWN.kid, made.action_id, after) for after in (-90, -30, 30, 90)}
-    assert found == {-90: [], -30: [], 30: [], 90: ["08_decided_again"]}
 
 
 def test_what_is_opened_again_can_be_voted_on_in_the_same_transaction(installation: Installation) -> None:
