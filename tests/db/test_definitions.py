@@ -154,12 +154,14 @@ def test_a_worker_registers_no_key_that_nobody_agreed_to(
 
 def test_the_owner_begins_an_installation_alone_and_is_seen_when_doing_so_later(owner: Connection) -> None:
     (rule,) = [invariant for invariant in invariants.load() if invariant.name == "12_definitions_were_agreed"]
-    owner.execute(INSERT, row(None))  # so soon that the clock may have stepped back
-    assert invariants.check(owner, rule) is None
-    later = INSERT.replace("agreed_in)", "agreed_in, created_at)", 1).replace(
-        "%(agreed_in)s)", "%(agreed_in)s, now() + '90 s')"
+    dated = INSERT.replace("agreed_in)", "agreed_in, created_at)", 1).replace(
+        "%(agreed_in)s)",
+        """%(agreed_in)s, (select min(answered_at) + make_interval(secs => %(seconds)s) from messages
+                          where type = 'SyncDirectory' and outcome = 'applied'))""",
     )
-    owner.execute(later.encode(), row(None, version=2))
+    owner.execute(dated.encode(), row(None) | {"seconds": 50})  # so soon that the clock may have stepped back
+    assert invariants.check(owner, rule) is None
+    owner.execute(dated.encode(), row(None, version=2) | {"seconds": 70})
     broken = invariants.check(owner, rule)
     assert broken is not None
     assert [violation.id for violation in broken.violations] == ["policy New"]
