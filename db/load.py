@@ -83,7 +83,9 @@ class Loader:
         )
         _load_messages(conn, world, inputs)
         in_the_way = exclusive.holders(conn, keys).union(
-            performing.inverses(conn, performed), proposals.answers(conn, inputs), glass.ratifications(conn, inputs)
+            performing.inverses(conn, performed),
+            proposals.answers(conn, inputs, performing.alerts(performed)),
+            glass.ratifications(conn, inputs),
         )
         _load_actions(conn, world, inputs, in_the_way)
         proposals.load(conn, world, inputs)

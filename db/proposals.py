@@ -1,6 +1,6 @@
 """Alerts and recommendations: what a batch needs of them, and those that wait for SIRA."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -42,9 +42,9 @@ def load(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
         _load_cooldowns(conn, world, types)
 
 
-def answers(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
-    """The actions for the alerts that these concern, whose locks are held; it asks nothing where there are none."""
-    alerts = sorted(name for kind, name in _wanted(inputs) if kind == "alert")
+def answers(conn: Connection, inputs: Sequence[Input], others: Collection[str]) -> set[UUID]:
+    """The actions for the alerts that these concern, and `others`, whose locks are held; it asks nothing where there are none."""
+    alerts = sorted({name for kind, name in _wanted(inputs) if kind == "alert"}.union(others))
     if not alerts:
         return set()
     statement = "select id from actions where length(params ->> 'alert_id') <= 300 and params ->> 'alert_id' = any(%s)"

@@ -9,6 +9,7 @@ from domain.internal_types import INTERNAL_TYPES, Internal
 from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction
 from domain.outcome import Done, Outcome, Rejected, Retry
+from domain.proposal import ALERT_ID, named
 from domain.refusals import Refusal
 from domain.subject import as_agreed
 from domain.world import ENGINE, World
@@ -43,16 +44,30 @@ def _perform_on_subject(world: World, kind: Internal, action: Action) -> Outcome
         return subject
     match kind:
         case Internal.RETRY:
-            if (holder := exclusive.holder(world, subject.exclusive_key)) is not None:
-                return Rejected(
-                    f"Action {holder.id} is open for the same by now; it is {holder.status}. Ask again once it has ended."
-                )
+            if (obstacle := _instead(world, subject)) is not None:
+                return obstacle
             outcomes.begin_again(world, subject, action)
         case Internal.RESOLVE_OUTCOME:
             return _resolve(world, subject, action)
         case Internal.ROLL_BACK:
             return _roll_back(world, subject, action)
     return Done({"action_id": str(subject.id), "status": world.actions[subject.id].status})
+
+
+def _instead(world: World, subject: Action) -> Rejected | None:
+    """Why a failed action is not tried again: by now another stands in its place, or is for the same alert."""
+    if (holder := exclusive.holder(world, subject.exclusive_key)) is not None:
+        return Rejected(
+            f"Action {holder.id} is open for the same by now; it is {holder.status}. Ask again once it has ended."
+        )
+    alert_id = named(subject.params, ALERT_ID)
+    other = None if alert_id is None else exclusive.answering(world, alert_id)
+    if other is None:
+        return None
+    return Rejected(
+        f"Action {other.id} is for the same alert; it is {other.status}. Ask again if that comes to nothing; "
+        "if the alert takes more, ask for an action of its own."
+    )
 
 
 def _resolve(world: World, subject: Action, action: Action) -> Outcome:

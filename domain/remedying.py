@@ -11,12 +11,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from domain import creation, deadlines, messages
+from domain import creation, exclusive, messages
 from domain.action import Action
 from domain.deciding import unreachable_warning
 from domain.definitions import Definitions
 from domain.keys import Scope
-from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
     ALERT_ID,
@@ -30,7 +29,6 @@ from domain.proposal import (
     Recommendation,
     RemediateAlert,
     key_of,
-    named,
     written,
 )
 from domain.refusals import Code, Refusal
@@ -42,8 +40,6 @@ ORIGIN = "alert"
 
 ASK_AGAIN_SECONDS = 10
 """How long after SIRA was to be asked it is asked again, if no answer came: longer than asking takes."""
-
-_WITHOUT_EFFECT = (FINAL - {Status.EXECUTED}) | {Status.FAILED}
 
 Details = dict[str, Any]
 
@@ -166,17 +162,10 @@ def _obstacle(world: World, proposal: Proposal, rule: RemediationRule | None) ->
 
 
 def _answering(world: World, proposal: Proposal) -> Action | None:
-    """An action for this alert that somebody else asked for, and that may have its effect or has had it.
-
-    One whose deadline has passed by now has none, swept or not.
-    """
-    naming = sorted(
-        (item for item in world.actions.values() if named(item.params, ALERT_ID) == proposal.id),
-        key=lambda item: (item.created_at, item.id),
+    """An action for this alert that somebody else asked for, and that may have its effect or has had it."""
+    return exclusive.answering(world, proposal.id) or world.actions.get(
+        messages.action_id(proposal.issuer, key_of("alert", proposal.id), "")
     )
-    enforced = (deadlines.enforce(world, item) for item in naming)
-    found = next((item for item in enforced if item.status not in _WITHOUT_EFFECT), None)
-    return found or world.actions.get(messages.action_id(proposal.issuer, key_of("alert", proposal.id), ""))
 
 
 def _suggested(world: World, proposal: Proposal, said: Recommendation, fallback: str | None = None) -> Proposal:

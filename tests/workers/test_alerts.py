@@ -10,8 +10,10 @@ import pytest
 
 from db import due, proposals, read
 from db.connect import Connection
+from domain.executing import AttemptFinished, AttemptStarted, Perform
 from domain.lifecycle import OPEN
 from domain.messages import CastVote, CreateAction, Receipt
+from domain.outcome import Rejected
 from domain.proposal import FALLBACK, Recommendation, RemediateAlert
 from domain.remedying import Recommended
 from tests.db.test_load_save import Counted
@@ -66,8 +68,8 @@ def decisions(conn: Connection, alert_id: str) -> list[str]:
     return [row["action"] for row in read.get_alert_decisions(conn, alert_id)]
 
 
-def recommended(alert_id: str, said: Recommendation) -> Recommended:
-    return Recommended(alert_id, "float_low", "agent", "agent-123", "alerts", said)
+def recommended(alert_id: str, said: Recommendation, tenant_id: str = "agent-123") -> Recommended:
+    return Recommended(alert_id, "float_low", "agent", tenant_id, "alerts", said)
 
 
 def let_wait(installation: Installation, alert_id: str = "a-1") -> None:
@@ -215,6 +217,46 @@ def test_what_was_not_decided_in_time_answers_no_alert_swept_or_not(fair: Instal
     assert made(fair.applier.apply([given]).receipts[0]) != by_hand
     assert fair.action(by_hand)["status"] == "expired"
     assert fair.trail(by_hand)[-1] == "expired"
+
+
+def failed_by_hand(installation: Installation, name: str) -> tuple[UUID, Perform]:
+    """What somebody did about an alert and failed, and that it is tried again, which is just being carried out."""
+    first = installation.approved(key=name, alert=name, agent=f"agent-{name}")
+    token = due.draw_token(installation.owner)
+    for given in (AttemptStarted(first, token, "tests"), AttemptFinished(first, token, Rejected("no"))):
+        installation.applier.apply([given])
+    agreed = installation.agreed("RETRY", {"action_id": str(first), "reason": "the agent exists now"})
+    installation.applier.apply([AttemptStarted(agreed, token := due.draw_token(installation.owner), "tests")])
+    return first, Perform(agreed, token)
+
+
+def test_what_failed_is_not_tried_again_once_the_alert_led_to_an_action(fair: Installation) -> None:
+    first, retry = failed_by_hand(fair, "a-1")
+    second = made(fair.tell("alerts", remediate("a-1", tenant_id="agent-a-1"))[0])
+    assert fair.applier.apply([retry]).receipts[0].outcome == "applied"
+    assert [fair.action(each)["status"] for each in (retry.action_id, first)] == ["failed", "failed"]
+    assert f"Action {second} is for the same alert; it is requested." in str(fair.action(retry.action_id)["error"])
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_trying_again_and_the_alert_at_once_have_one_action_remedy_it(
+    fair: Installation, *, asked_before: bool
+) -> None:
+    one, two = two_workers(fair)
+    for number in range(8):
+        name = f"a-{number}"
+        let_cooldowns_end(fair)
+        first, retry = failed_by_hand(fair, name)
+        told = sign(fair, name, None if asked_before else SURE, tenant_id=f"agent-{name}")
+        if asked_before:
+            assert fair.apply([told]).receipts[0].outcome == "applied"
+            answer = recommended(name, Recommendation.model_validate(SURE), tenant_id=f"agent-{name}")
+            race(partial(one.apply, [retry]), partial(two.apply, [answer]))
+        else:
+            race(partial(one.apply, [retry]), partial(two.apply_tokens, [told.token]))
+        end = fair.action(retry.action_id)["status"], fair.action(first)["status"], decisions(fair.owner, name)[-1]
+        assert end in {("executed", "approved", "skip"), ("failed", "failed", "require_approval")}
+    assert fair.count("dead") == 0
 
 
 def test_alerts_and_votes_on_what_answers_them_and_sweeps_never_wait_for_each_other(
