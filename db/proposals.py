@@ -10,7 +10,7 @@ from db.connect import Connection
 from db.keys import read_scope
 from domain.engine import Input
 from domain.messages import CreateAction, Message
-from domain.proposal import ALERT_ID, RECOMMENDATION_ID, ProposalId, RecommendAction, RemediateAlert, named
+from domain.proposal import ALERT_ID, RECOMMENDATION_ID, ProposalId, RecommendAction, RemediateAlert, key_of, named
 from domain.remedying import Recommended
 from domain.world import World
 
@@ -51,6 +51,30 @@ def answers(conn: Connection, inputs: Sequence[Input], others: Collection[str]) 
     return {row["id"] for row in conn.execute(statement, [alerts]).fetchall()}
 
 
+def asked_by_sira(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
+    """The actions that SIRA asked for itself under the keys of recommendations that are to be applied."""
+    applied = {name for item in inputs if (name := _applied(item)) is not None}
+    if not applied:
+        return set()
+    statement = """
+        select a.id from unnest(%s::text[], %s::text[]) as named(id, key)
+          join proposals p on p.kind = 'recommendation' and p.id = named.id
+          join actions a on (a.issuer, a.idempotency_key) = (p.issuer, named.key)
+        """
+    names = sorted(applied)
+    keys = [key_of("recommendation", name) for name in names]
+    return {row["id"] for row in conn.execute(statement, [names, keys]).fetchall()}
+
+
+def _applied(given: Input) -> str | None:
+    """The recommendation that an action is asked for to follow, if so."""
+    match given:
+        case Message(body=CreateAction(params=params)):
+            return named(params, RECOMMENDATION_ID)
+        case _:
+            return None
+
+
 def _wanted(inputs: Iterable[Input]) -> set[ProposalId]:
     found: set[ProposalId] = set()
     for given in inputs:
@@ -61,7 +85,7 @@ def _wanted(inputs: Iterable[Input]) -> set[ProposalId]:
                 found.add(("alert", given.alert_id))
             case Message(body=RecommendAction() as body):
                 found.add(("recommendation", body.id))
-            case Message(body=CreateAction(params=params)) if (name := named(params, RECOMMENDATION_ID)) is not None:
+            case _ if (name := _applied(given)) is not None:
                 found.add(("recommendation", name))
     return found
 

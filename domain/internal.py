@@ -6,15 +6,13 @@ from domain import breaking, changing, creation, deadlines, exclusive, messages,
 from domain.action import Action
 from domain.action_type import Inverse
 from domain.internal_types import INTERNAL_TYPES, Internal
-from domain.lifecycle import FINAL, Status
+from domain.lifecycle import MAY_STILL_HAPPEN, Status
 from domain.messages import CreateAction
 from domain.outcome import Done, Outcome, Rejected, Retry
 from domain.proposal import ALERT_ID, named
 from domain.refusals import Refusal
 from domain.subject import as_agreed
 from domain.world import ENGINE, World
-
-_MAY_STILL_HAPPEN = frozenset(Status) - FINAL | {Status.EXECUTED}
 
 
 def made_by(action_id: UUID) -> UUID:
@@ -90,7 +88,7 @@ def _rolling_back(world: World, subject: Action, inverse: Inverse) -> Action | N
     """What rolls it back already, or may still do so; one whose deadline has passed by now does not, swept or not."""
     made = [item for item in world.actions.values() if item.caused_by == subject.id]
     found = (deadlines.enforce(world, item) for item in made if item.action_type == inverse.action_type)
-    return next((item for item in found if item.status in _MAY_STILL_HAPPEN), None)
+    return next((item for item in found if item.status in MAY_STILL_HAPPEN), None)
 
 
 def _roll_back(world: World, subject: Action, action: Action) -> Outcome:
