@@ -11,10 +11,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from domain import creation, exclusive, messages
+from domain import creation, deadlines, exclusive, messages
 from domain.action import Action
 from domain.deciding import unreachable_warning
 from domain.definitions import Definitions
+from domain.exclusive import WITHOUT_EFFECT
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
@@ -73,7 +74,7 @@ def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | R
             return answer
         proposal = replace(known, kid=message.kid, content=proposal.content)
     if (obstacle := _obstacle(world, proposal, rule)) is not None:
-        return _skip(world, proposal, obstacle)
+        return _stop(world, proposal, obstacle)
     if (refusal := world.over_limit(message)) is not None:
         return refusal
     if body.recommendation is None:
@@ -97,7 +98,7 @@ def answered(world: World, given: Recommended) -> Receipt | Refusal:
     if refusal is not None:
         return _fail(world, proposal, refusal)
     if (obstacle := _obstacle(world, proposal, rule)) is not None:
-        return _skip(world, proposal, obstacle)
+        return _stop(world, proposal, obstacle)
     return _weigh(world, proposal, rule, given.recommendation)
 
 
@@ -147,25 +148,41 @@ def _again(known: Proposal, proposal: Proposal, body: RemediateAlert) -> Receipt
     return None
 
 
-def _obstacle(world: World, proposal: Proposal, rule: RemediationRule | None) -> Details | None:
+def _obstacle(world: World, proposal: Proposal, rule: RemediationRule | None) -> Details | Refusal | None:
     """Why nothing is done about an alert, whatever SIRA says; None if that is to be heard."""
     if rule is None:
         return {"reason": "no_rule"}
     if not rule.enabled:
         return {"reason": "disabled"}
-    if (action := _answering(world, proposal)) is not None:
-        return {"reason": "already_answered", "ops_action_id": str(action.id)}
+    if (answering := _answering(world, proposal)) is not None:
+        return answering
     last = world.remedied_at.get(proposal.type)
     if last is not None and world.now < (until := last + timedelta(seconds=rule.cooldown_seconds)):
         return {"reason": "cooldown", "until": timestamp(until)}
     return None
 
 
-def _answering(world: World, proposal: Proposal) -> Action | None:
-    """An action for this alert that somebody else asked for, and that may have its effect or has had it."""
-    return exclusive.answering(world, proposal.id) or world.actions.get(
-        messages.action_id(proposal.issuer, key_of("alert", proposal.id), "")
-    )
+def _answering(world: World, proposal: Proposal) -> Details | Refusal | None:
+    """That an action answers this alert which somebody else asked for, or has its key and came to nothing; None if none does."""
+    action = exclusive.answering(world, proposal.id) or _under_its_key(world, proposal)
+    if action is None:
+        return None
+    if action.status not in WITHOUT_EFFECT:
+        return {"reason": "already_answered", "ops_action_id": str(action.id)}
+    told = f"It is action {action.id}, which is {action.status}; a person can remedy the alert by hand."
+    return Refusal(Code.IDEMPOTENCY_CONFLICT, told, action.id)
+
+
+def _under_its_key(world: World, proposal: Proposal) -> Action | None:
+    """What the alert's sender asked for itself, under the key that the alert's action would have."""
+    action = world.actions.get(messages.action_id(proposal.issuer, key_of("alert", proposal.id), ""))
+    return None if action is None else deadlines.enforce(world, action)
+
+
+def _stop(world: World, proposal: Proposal, obstacle: Details | Refusal) -> Receipt | Refusal:
+    if isinstance(obstacle, Refusal):
+        return _fail(world, proposal, obstacle)
+    return _skip(world, proposal, obstacle)
 
 
 def _suggested(world: World, proposal: Proposal, said: Recommendation, fallback: str | None = None) -> Proposal:

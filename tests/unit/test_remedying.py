@@ -12,7 +12,8 @@ from domain.definitions import MODELS
 from domain.engine import step
 from domain.keys import Scope
 from domain.limits import Limits
-from domain.messages import Receipt
+from domain.messages import CancelAction, Receipt
+from domain.outcome import Done, Rejected
 from domain.proposal import MOST_DECISIONS, Proposal, Recommendation
 from domain.remediation import RemediationRule
 from domain.remedying import ASK_AGAIN_SECONDS, Recommended
@@ -332,15 +333,43 @@ def test_what_somebody_did_about_an_alert_and_came_to_nothing_in_time_answers_it
     assert alerts.decisions() == ["skip already_answered", *CREATED]
 
 
-def test_what_its_sender_asked_for_under_the_alerts_key_answers_it_whatever_became_of_that(alerts: Alerts) -> None:
-    asked = alerts.create({"idempotency_key": "alert-a-1-remediation", "origin": "alert"}, issuer="alerts")
-    first = made(asked)
-    assert alerts.alert().action_id == first
-    for person in ("f1", "f2"):
-        alerts.vote(first, person, "reject")
-    assert alerts.alert().action_id == first
-    assert alerts.decisions() == ["skip already_answered"]  # the same again is not told twice
-    assert alerts.status(first) == "rejected"
+@pytest.mark.parametrize("end", ["rejected", "cancelled", "expired", "failed"])
+@pytest.mark.parametrize("ask", [False, True])
+def test_what_its_sender_asked_for_under_the_alerts_key_answers_it_until_that_came_to_nothing(
+    alerts: Alerts, end: str, *, ask: bool
+) -> None:
+    if ask:
+        alerts.asked()
+    first = made(alerts.create({"idempotency_key": "alert-a-1-remediation", "origin": "alert"}, issuer="alerts"))
+    if not ask:
+        assert made(alerts.alert()) == first
+        assert made(alerts.alert()) == first
+        assert alerts.decisions() == ["skip already_answered"]  # the same again is not told twice
+    for person in ("f1", "f2") if end in {"rejected", "failed"} else ():
+        alerts.vote(first, person, "reject" if end == "rejected" else "approve")
+    if end == "cancelled":
+        alerts.tell(CancelAction(action_id=first, cancelled_by="admin"))
+    if end == "expired":  # and no sweep comes
+        alerts.wait(2 * HOUR)
+    if end == "failed":
+        alerts.ask_to_execute(first)
+        alerts.start(first, 1)
+        alerts.finish(first, 1, Rejected("no"))
+    told = alerts.say(SURE) if ask else alerts.alert()
+    assert (answer(told), told.action_id) == ("idempotency_conflict", first)
+    assert told.sentence.endswith(f"It is action {first}, which is {end}; a person can remedy the alert by hand.")
+    kept = {"code": "idempotency_conflict", "error": told.sentence, "ops_action_id": str(first)}
+    assert (alerts.decisions()[-1], alerts.proposal().decisions[-1]["details"]) == ("error", kept)
+    assert (alerts.proposal().action_id, alerts.proposal().due_at, alerts.status(first)) == (None, None, end)
+
+
+def test_what_its_sender_asked_for_under_the_alerts_key_and_was_executed_answers_it(alerts: Alerts) -> None:
+    first = alerts.approved(idempotency_key="alert-a-1-remediation")
+    alerts.ask_to_execute(first)
+    alerts.start(first, 1)
+    alerts.finish(first, 1, Done())
+    assert made(alerts.alert(issuer="tooling")) == first
+    assert alerts.decisions() == ["skip already_answered"]
 
 
 def test_an_alert_that_comes_again_waits_as_it_came_last_and_under_the_key_that_brought_it(alerts: Alerts) -> None:

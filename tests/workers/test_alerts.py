@@ -12,7 +12,7 @@ from db import due, proposals, read
 from db.connect import Connection
 from domain.executing import AttemptFinished, AttemptStarted, Perform
 from domain.lifecycle import OPEN
-from domain.messages import CastVote, CreateAction, Receipt
+from domain.messages import CancelAction, CastVote, CreateAction, Receipt
 from domain.outcome import Rejected
 from domain.proposal import FALLBACK, Recommendation, RemediateAlert
 from domain.remedying import Recommended
@@ -217,6 +217,24 @@ def test_what_was_not_decided_in_time_answers_no_alert_swept_or_not(fair: Instal
     assert made(fair.applier.apply([given]).receipts[0]) != by_hand
     assert fair.action(by_hand)["status"] == "expired"
     assert fair.trail(by_hand)[-1] == "expired"
+
+
+@pytest.mark.parametrize("end", ["cancelled", "expired"])
+def test_an_alert_whose_key_its_sender_has_used_up_is_left_to_people(fair: Installation, end: str) -> None:
+    (own,) = fair.tell("alerts", top_up("alert-a-1-remediation", origin="alert", alert="another"))
+    (skipped,) = fair.tell("alerts", remediate("a-1"))
+    assert (skipped.outcome, skipped.action_id) == ("applied", own.action_id)
+    if end == "cancelled":
+        fair.tell("ops-tooling", CancelAction(action_id=made(own), cancelled_by="ops-admin-1"))
+    else:
+        late = "update actions set expires_at = now() - interval '9 days', due_at = now() - interval '9 days'"
+        fair.owner.execute(late)  # and no sweep comes
+    (told,) = fair.tell("alerts", remediate("a-1"))
+    assert (told.code, told.action_id) == ("idempotency_conflict", own.action_id)
+    assert f"It is action {own.action_id}, which is {end};" in told.sentence
+    last = read.get_alert_decisions(fair.owner, "a-1")[-1]
+    assert (last["action"], last["details"]["ops_action_id"]) == ("error", str(own.action_id))
+    assert fair.tell("ops-tooling", manual("a-1"))[0].outcome == "applied"
 
 
 def failed_by_hand(installation: Installation, name: str) -> tuple[UUID, Perform]:
