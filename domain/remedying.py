@@ -157,9 +157,10 @@ def _obstacle(world: World, proposal: Proposal, rule: RemediationRule | None) ->
     if (answering := _answering(world, proposal)) is not None:
         return answering
     last = world.remedied_at.get(proposal.type)
-    if last is not None and world.now < (until := last + timedelta(seconds=rule.cooldown_seconds)):
-        return {"reason": "cooldown", "until": timestamp(until)}
-    return None
+    if last is None or not rule.cooldown_seconds:  # which is none, whatever a clock that steps back says
+        return None
+    until = last + timedelta(seconds=rule.cooldown_seconds)
+    return {"reason": "cooldown", "until": timestamp(until)} if world.now < until else None
 
 
 def _answering(world: World, proposal: Proposal) -> Details | Refusal | None:

@@ -212,6 +212,13 @@ def test_a_cooldown_of_zero_is_none() -> None:
     assert None not in [alerts.alert(f"a-{number}").action_id for number in range(3)]
 
 
+def test_a_cooldown_of_zero_is_none_though_the_clock_steps_back() -> None:
+    alerts = Alerts(cooldown_seconds=0)
+    made(alerts.alert("a-1"))
+    alerts.wait(-5)
+    assert made(alerts.alert("a-2"))
+
+
 def test_what_was_skipped_begins_no_cooldown(alerts: Alerts) -> None:
     alerts.alert("a-1", SURE | {"confidence": 0.1})
     assert alerts.alert("a-2").action_id is not None
