@@ -24,6 +24,7 @@ from domain.proposal import (
     EXPLANATION,
     MOST_DECISIONS,
     PROPOSER,
+    RECOMMENDATION_ID,
     SIRA,
     SYSTEM,
     Proposal,
@@ -270,6 +271,7 @@ def params_for(
     action_type = definitions.action_types_in_force.get(rule.auto_action.action_type)
     target = None if action_type is None else action_type.definition.target
     params = said.params | rule.auto_action.params
+    params.pop(RECOMMENDATION_ID, None)  # what answers an alert follows no recommendation that waits for a person
     if target is not None and target.tenant_type == tenant_type:
         params.setdefault(target.param, tenant_id)  # another one named there is a target_mismatch
     why = {} if said.explanation is None else {EXPLANATION: said.explanation}

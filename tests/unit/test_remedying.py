@@ -138,6 +138,14 @@ def test_params_of_the_rule_go_before_those_that_are_recommended() -> None:
     assert (action.params["amount"], action.params["alert_id"]) == (1, "a-1")
 
 
+def test_what_answers_an_alert_claims_to_follow_no_recommendation() -> None:
+    claim = {"sira_recommendation_id": "rec-7"}
+    alerts = Alerts(auto_action={"action_type": "TOP_UP", "params": claim})
+    action = alerts.action(made(alerts.alert(said=SURE | {"params": {"amount": 5} | claim})))
+    assert action.params["amount"] == 5
+    assert not claim.keys() & action.params.keys()
+
+
 @pytest.mark.parametrize("multi_sig", [True, False])
 def test_multi_sig_asks_for_approvers_beside_the_policys_and_executes_nothing_by_itself(*, multi_sig: bool) -> None:
     alerts = Alerts(require_multi_sig=multi_sig, required_approvals=3, approver_role="cfo")
