@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from db import rows
@@ -10,7 +9,16 @@ from db.connect import Connection
 from db.keys import read_scope
 from domain.engine import Input
 from domain.messages import CreateAction, Message
-from domain.proposal import ALERT_ID, RECOMMENDATION_ID, ProposalId, RecommendAction, RemediateAlert, key_of, named
+from domain.proposal import (
+    ALERT_ID,
+    RECOMMENDATION_ID,
+    Alert,
+    ProposalId,
+    RecommendAction,
+    RemediateAlert,
+    key_of,
+    named,
+)
 from domain.remedying import Recommended
 from domain.world import World
 
@@ -22,8 +30,8 @@ def lock_names(inputs: Iterable[Input]) -> set[str]:
         match given:
             case Message(body=RemediateAlert(alert=alert)):
                 names |= {f"alert {alert.id}", f"remediation {alert.alert_type}"}
-            case Recommended():
-                names |= {f"alert {given.alert_id}", f"remediation {given.alert_type}", f"action {given.action_id}"}
+            case Recommended(alert=alert):
+                names |= {f"alert {alert.id}", f"remediation {alert.alert_type}", f"action {given.action_id}"}
             case Message(body=RecommendAction() as body):
                 names.add(f"recommendation {body.id}")
             case Message(body=CreateAction(params=params)):
@@ -79,10 +87,8 @@ def _wanted(inputs: Iterable[Input]) -> set[ProposalId]:
     found: set[ProposalId] = set()
     for given in inputs:
         match given:
-            case Message(body=RemediateAlert(alert=alert)):
+            case Message(body=RemediateAlert(alert=alert)) | Recommended(alert=alert):
                 found.add(("alert", alert.id))
-            case Recommended():
-                found.add(("alert", given.alert_id))
             case Message(body=RecommendAction() as body):
                 found.add(("recommendation", body.id))
             case _ if (name := _applied(given)) is not None:
@@ -92,10 +98,8 @@ def _wanted(inputs: Iterable[Input]) -> set[ProposalId]:
 
 def _alert_type(given: Input) -> str | None:
     match given:
-        case Message(body=RemediateAlert(alert=alert)):
+        case Message(body=RemediateAlert(alert=alert)) | Recommended(alert=alert):
             return alert.alert_type
-        case Recommended():
-            return given.alert_type
         case _:
             return None
 
@@ -156,20 +160,19 @@ class Waiting:
     """An alert about which SIRA is to be asked."""
 
     issuer: str
-    alert_type: str
-    alert: dict[str, Any]
+    alert: Alert
 
 
 def get_waiting(conn: Connection, alert_id: str) -> Waiting | None:
     """The alert, if it waits for what SIRA says."""
     row = conn.execute(
         """
-        select issuer, type, content -> 'alert' as alert from proposals
+        select issuer, content -> 'alert' as alert from proposals
          where kind = 'alert' and id = %s and due_at is not null
         """,
         [alert_id],
     ).fetchone()
-    return None if row is None else Waiting(row["issuer"], row["type"], row["alert"])
+    return None if row is None else Waiting(row["issuer"], Alert.model_validate(row["alert"]))
 
 
 def alert_types_of(conn: Connection, action_ids: Sequence[UUID]) -> dict[UUID, str]:

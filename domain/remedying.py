@@ -15,6 +15,7 @@ from domain import creation, deadlines, exclusive, messages
 from domain.action import Action
 from domain.deciding import unreachable_warning
 from domain.definitions import Definitions
+from domain.exact_json import canonical
 from domain.exclusive import WITHOUT_EFFECT
 from domain.keys import Scope
 from domain.messages import CreateAction, Message, Outcome, Receipt
@@ -27,6 +28,7 @@ from domain.proposal import (
     RECOMMENDATION_ID,
     SIRA,
     SYSTEM,
+    Alert,
     Proposal,
     Recommendation,
     RemediateAlert,
@@ -48,12 +50,9 @@ Details = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """What SIRA recommends about an alert that waits for it; or what stands in for that, and why it does (`fallback`)."""
+    """What SIRA recommends about this alert, as it was asked; or what stands in for that, and why it does (`fallback`)."""
 
-    alert_id: str
-    alert_type: str
-    tenant_type: str
-    tenant_id: str
+    alert: Alert
     issuer: str
     recommendation: Recommendation
     fallback: str | None = None
@@ -61,7 +60,7 @@ class Recommended:
     @property
     def action_id(self) -> UUID:
         """The action that it may lead to."""
-        return messages.action_id(self.issuer, key_of("alert", self.alert_id), "")
+        return messages.action_id(self.issuer, key_of("alert", self.alert.id), "")
 
 
 def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | Refusal:
@@ -87,11 +86,11 @@ def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | R
 
 
 def answered(world: World, given: Recommended) -> Receipt | Refusal:
-    """Decide about an alert by what SIRA says, if it still waits for that and its sender may still ask for it."""
-    proposal = world.proposals.get(("alert", given.alert_id))
-    if proposal is None or proposal.due_at is None:
+    """Decide about an alert by what SIRA says, if it still waits for that as it is, and its sender may still ask for it."""
+    proposal = world.proposals.get(("alert", given.alert.id))
+    if proposal is None or proposal.due_at is None or given.issuer != proposal.issuer:
         return Refusal(Code.NOT_DUE)
-    if (given.issuer, given.alert_type, given.tenant_type, given.tenant_id) != (proposal.issuer, *proposal.concerns):
+    if canonical(written(given.alert)) != canonical(proposal.content["alert"]):  # it came anew, and SIRA is asked anew
         return Refusal(Code.NOT_DUE)
     proposal = _suggested(world, proposal, given.recommendation, given.fallback)
     rule, scope = _rule(world, proposal.type), world.scopes.get(proposal.kid)

@@ -14,7 +14,7 @@ from domain.keys import Scope
 from domain.limits import Limits
 from domain.messages import CancelAction, Receipt
 from domain.outcome import Done, Rejected
-from domain.proposal import MOST_DECISIONS, Proposal, Recommendation
+from domain.proposal import MOST_DECISIONS, Alert, Proposal, Recommendation
 from domain.remediation import RemediationRule
 from domain.remedying import ASK_AGAIN_SECONDS, Recommended
 from tests.unit.in_memory import HOUR, NOW, TYPE, InMemory, answer, body_of
@@ -57,12 +57,9 @@ class Alerts(InMemory):
         self.world.scopes["tooling-1"] = SENDER
         return self.proposal(alert_id)
 
-    def say(self, said: dict[str, Any], alert_id: str = "a-1", fallback: str | None = None) -> Receipt:
-        recommendation = Recommendation.model_validate(said)
-        given = Recommended(
-            alert_id, "float_low", ALERT["tenant_type"], ALERT["tenant_id"], "alerts", recommendation, fallback
-        )
-        return step(self.world, given)
+    def say(self, said: dict[str, Any], alert_id: str = "a-1", fallback: str | None = None, **asked: Any) -> Receipt:
+        alert = Alert.model_validate(ALERT | {"id": alert_id} | asked)
+        return step(self.world, Recommended(alert, "alerts", Recommendation.model_validate(said), fallback))
 
     def proposal(self, alert_id: str = "a-1") -> Proposal:
         return self.world.proposals["alert", alert_id]
@@ -245,6 +242,19 @@ def test_without_a_recommendation_it_waits_and_one_answer_counts(alerts: Alerts)
     assert alerts.decisions() == CREATED
 
 
+@pytest.mark.parametrize("changed", [{"metric": {"value": 1_000_000}}, {"severity": "info"}, {"title": "worse"}])
+def test_what_sira_says_of_an_alert_is_not_taken_for_what_it_says_once_that_came_anew(
+    alerts: Alerts, changed: dict[str, Any]
+) -> None:
+    alerts.asked()
+    alerts.alert(said=SURE | {"confidence": 0.1})  # it is decided while SIRA is asked,
+    alerts.alert(said=None, **changed)  # and SIRA is asked anew, about something else
+    waiting = alerts.proposal()
+    assert answer(alerts.say(SURE)) == "not_due"
+    assert (alerts.proposal(), alerts.world.actions) == (waiting, {})
+    assert made(alerts.say(SURE, **changed)) == alerts.proposal().action_id
+
+
 def test_what_stands_in_for_sira_creates_nothing_and_says_why(alerts: Alerts) -> None:
     alerts.asked()
     alerts.say({"action": "manual_review", "confidence": 0.5}, fallback="SIRA answered HTTP 500.")
@@ -393,7 +403,9 @@ def test_an_alert_that_comes_again_waits_as_it_came_last_and_under_the_key_that_
     assert answer(alerts.say(SURE | {"confidence": 0.1})) == "applied"
     alerts.alert(said=None, kid="tooling-2", severity="info")
     assert alerts.proposal().content["alert"]["severity"] == "info"
-    assert answer(alerts.say(SURE)) == "key_not_valid"  # the first key's word is not taken for the second one's
+    assert (
+        answer(alerts.say(SURE, severity="info")) == "key_not_valid"
+    )  # the first key's word is not taken for the second one's
     assert alerts.world.actions == {}
 
 

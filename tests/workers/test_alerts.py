@@ -68,8 +68,8 @@ def decisions(conn: Connection, alert_id: str) -> list[str]:
     return [row["action"] for row in read.get_alert_decisions(conn, alert_id)]
 
 
-def recommended(alert_id: str, said: Recommendation, tenant_id: str = "agent-123") -> Recommended:
-    return Recommended(alert_id, "float_low", "agent", tenant_id, "alerts", said)
+def recommended(alert_id: str, said: Recommendation, **changes: Any) -> Recommended:
+    return Recommended(remediate(alert_id, **changes).alert, "alerts", said)
 
 
 def let_wait(installation: Installation, alert_id: str = "a-1") -> None:
@@ -428,6 +428,23 @@ def test_sira_is_asked_again_when_who_asked_was_cut_off(fair: Installation) -> N
     assert Sira().decide(fair.applier, "a-1").receipts == []
 
 
+def test_what_sira_says_once_the_alert_came_anew_is_not_taken(fair: Installation) -> None:
+    class Slow(Sira):
+        """It answers when the alert was decided by another way, and came anew with another value."""
+
+        def recommend(self, alert: dict[str, Any]) -> tuple[Recommendation, str | None]:
+            if alert["metric"]["value"] == 0.5:
+                fair.tell("alerts", remediate("a-1", SURE | {"confidence": 0.1}))
+                fair.tell("alerts", remediate("a-1", None, metric={"value": 1_000_000.25}))
+            return Recommendation.model_validate(SURE), None
+
+    assert fair.tell("alerts", remediate("a-1", None, metric={"value": 0.5}))[0].outcome == "applied"
+    assert Slow().decide(fair.applier, "a-1").receipts[0].code == "not_due"
+    assert decisions(fair.owner, "a-1") == ["suggest", "skip"]
+    assert Slow().decide(fair.applier, "a-1").receipts[0].outcome == "applied"
+    assert decisions(fair.owner, "a-1") == ["suggest", "skip", *CREATED]
+
+
 def test_an_answer_that_cannot_be_applied_is_not_asked_for_for_ever(fair: Installation) -> None:
     fair.owner.execute(
         "create function refuse() returns trigger language plpgsql as "
@@ -565,7 +582,6 @@ def test_what_sira_answers_about_a_merchant_who_was_frozen_meanwhile_freezes_nob
     (by_hand,) = fair.tell("ops-tooling", manual("a-9"))
     assert (asked.outcome, by_hand.outcome) == ("applied", "applied")
     said = Recommendation(action="FREEZE_MERCHANT", confidence=0.95)
-    answer = Recommended("a-1", "fraud_score_high", "merchant", "m-of-a-9", "alerts", said)
-    (receipt,) = fair.applier.apply([answer]).receipts
+    (receipt,) = fair.applier.apply([recommended("a-1", said, **concerned)]).receipts
     assert (receipt.code, receipt.action_id) == ("already_open", by_hand.action_id)
     assert decisions(fair.owner, "a-1") == ["suggest", "error"]
