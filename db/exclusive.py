@@ -11,7 +11,7 @@ from domain.definitions import Definitions
 from domain.engine import Input
 from domain.internal_types import Internal
 from domain.messages import CreateAction, Message
-from domain.proposal import RecommendAction, Recommendation, RemediateAlert, written
+from domain.proposal import Alert, RecommendAction, Recommendation, RemediateAlert, written
 from domain.remedying import Recommended
 
 
@@ -36,21 +36,21 @@ def _asked(given: Input, definitions: Definitions) -> tuple[str, dict[str, Any]]
             return body.action_type, body.params
         case Message(body=RecommendAction() as body):
             return body.recommendation_type, recommending.params_of(written(body))
-        case Message(body=RemediateAlert(alert=alert, recommendation=Recommendation() as said)):
-            return _remedy(definitions, alert.alert_type, alert.id, (alert.tenant_type, alert.tenant_id), said)
-        case Recommended(recommendation=said):
-            return _remedy(definitions, given.alert_type, given.alert_id, (given.tenant_type, given.tenant_id), said)
+        case (
+            Message(body=RemediateAlert(alert=alert, recommendation=Recommendation() as said))
+            | Recommended(alert=alert, recommendation=said)
+        ):
+            return _remedy(definitions, alert, said)
         case _:
             return None
 
 
-def _remedy(
-    definitions: Definitions, alert_type: str, alert_id: str, tenant: tuple[str, str], said: Recommendation
-) -> tuple[str, dict[str, Any]] | None:
-    rule = definitions.remediation_rules_in_force.get(alert_type)
+def _remedy(definitions: Definitions, alert: Alert, said: Recommendation) -> tuple[str, dict[str, Any]] | None:
+    rule = definitions.remediation_rules_in_force.get(alert.alert_type)
     if rule is None:
         return None
-    params = remedying.params_for(definitions, rule.definition, alert_id, tenant, said)
+    tenant = alert.tenant_type, alert.tenant_id
+    params = remedying.params_for(definitions, rule.definition, alert.id, tenant, said)
     return rule.definition.auto_action.action_type, params
 
 

@@ -83,7 +83,10 @@ class Loader:
         )
         _load_messages(conn, world, inputs)
         in_the_way = exclusive.holders(conn, keys).union(
-            performing.inverses(conn, performed), proposals.answers(conn, inputs), glass.ratifications(conn, inputs)
+            performing.inverses(conn, performed),
+            proposals.answers(conn, inputs, performing.alerts(performed)),
+            proposals.asked_by_sira(conn, inputs),
+            glass.ratifications(conn, inputs),
         )
         _load_actions(conn, world, inputs, in_the_way)
         proposals.load(conn, world, inputs)

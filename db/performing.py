@@ -9,6 +9,7 @@ from db.connect import Connection
 from domain.engine import Input
 from domain.executing import Perform
 from domain.internal_types import CHANGES, INTERNAL_TYPES, KEY_TYPES, Internal
+from domain.proposal import ALERT_ID, named
 
 Row = Mapping[str, Any]
 
@@ -30,10 +31,11 @@ def load(conn: Connection, inputs: Sequence[Input]) -> list[Row]:
     ]
 
 
-def lock_names(performed: Iterable[Row]) -> set[str]:
-    """The locks of definitions and keys that are to be changed, and of what is to be rolled back."""
-    rolled_back = {f"action {subject}" for subject in _rolled_back(performed)}
-    return rolled_back | {
+def lock_names(performed: Sequence[Row]) -> set[str]:
+    """The locks of definitions and keys that are to be changed, of what is rolled back, and of alerts that are remedied again."""
+    subjects = {f"action {subject}" for subject in _rolled_back(performed)}
+    subjects |= {f"alert {name}" for name in alerts(performed)}
+    return subjects | {
         locks.KEYS
         if row["action_type"] in KEY_TYPES
         else locks.of_definition(row["params"]["kind"], row["params"]["name"])
@@ -49,6 +51,12 @@ def inverses(conn: Connection, performed: Iterable[Row]) -> set[UUID]:
         return set()
     statement = "select id from actions where caused_by = any(%s) and not action_type = any(%s)"
     return {row["id"] for row in conn.execute(statement, [subjects, list(INTERNAL_TYPES)]).fetchall()}
+
+
+def alerts(performed: Iterable[Row]) -> set[str]:
+    """The alerts for which something that failed is to be tried again."""
+    retried = (row["subject_params"] or {} for row in performed if row["action_type"] == Internal.RETRY)
+    return {name for params in retried if (name := named(params, ALERT_ID)) is not None}
 
 
 def _rolled_back(performed: Iterable[Row]) -> set[UUID]:

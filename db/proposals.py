@@ -1,8 +1,7 @@
 """Alerts and recommendations: what a batch needs of them, and those that wait for SIRA."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from db import rows
@@ -10,7 +9,16 @@ from db.connect import Connection
 from db.keys import read_scope
 from domain.engine import Input
 from domain.messages import CreateAction, Message
-from domain.proposal import ALERT_ID, RECOMMENDATION_ID, ProposalId, RecommendAction, RemediateAlert, named
+from domain.proposal import (
+    ALERT_ID,
+    RECOMMENDATION_ID,
+    Alert,
+    ProposalId,
+    RecommendAction,
+    RemediateAlert,
+    key_of,
+    named,
+)
 from domain.remedying import Recommended
 from domain.world import World
 
@@ -22,8 +30,8 @@ def lock_names(inputs: Iterable[Input]) -> set[str]:
         match given:
             case Message(body=RemediateAlert(alert=alert)):
                 names |= {f"alert {alert.id}", f"remediation {alert.alert_type}"}
-            case Recommended():
-                names |= {f"alert {given.alert_id}", f"remediation {given.alert_type}", f"action {given.action_id}"}
+            case Recommended(alert=alert):
+                names |= {f"alert {alert.id}", f"remediation {alert.alert_type}", f"action {given.action_id}"}
             case Message(body=RecommendAction() as body):
                 names.add(f"recommendation {body.id}")
             case Message(body=CreateAction(params=params)):
@@ -42,36 +50,56 @@ def load(conn: Connection, world: World, inputs: Sequence[Input]) -> None:
         _load_cooldowns(conn, world, types)
 
 
-def answers(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
-    """The actions for the alerts that these concern, whose locks are held; it asks nothing where there are none."""
-    alerts = sorted(name for kind, name in _wanted(inputs) if kind == "alert")
+def answers(conn: Connection, inputs: Sequence[Input], others: Collection[str]) -> set[UUID]:
+    """The actions for the alerts that these concern, and `others`, whose locks are held; it asks nothing where there are none."""
+    alerts = sorted({name for kind, name in _wanted(inputs) if kind == "alert"}.union(others))
     if not alerts:
         return set()
     statement = "select id from actions where length(params ->> 'alert_id') <= 300 and params ->> 'alert_id' = any(%s)"
     return {row["id"] for row in conn.execute(statement, [alerts]).fetchall()}
 
 
+def asked_by_sira(conn: Connection, inputs: Sequence[Input]) -> set[UUID]:
+    """The actions that SIRA asked for itself under the keys of recommendations that are to be applied."""
+    applied = {name for item in inputs if (name := _applied(item)) is not None}
+    if not applied:
+        return set()
+    statement = """
+        select a.id from unnest(%s::text[], %s::text[]) as named(id, key)
+          join proposals p on p.kind = 'recommendation' and p.id = named.id
+          join actions a on (a.issuer, a.idempotency_key) = (p.issuer, named.key)
+        """
+    names = sorted(applied)
+    keys = [key_of("recommendation", name) for name in names]
+    return {row["id"] for row in conn.execute(statement, [names, keys]).fetchall()}
+
+
+def _applied(given: Input) -> str | None:
+    """The recommendation that an action is asked for to follow, if so."""
+    match given:
+        case Message(body=CreateAction(params=params)):
+            return named(params, RECOMMENDATION_ID)
+        case _:
+            return None
+
+
 def _wanted(inputs: Iterable[Input]) -> set[ProposalId]:
     found: set[ProposalId] = set()
     for given in inputs:
         match given:
-            case Message(body=RemediateAlert(alert=alert)):
+            case Message(body=RemediateAlert(alert=alert)) | Recommended(alert=alert):
                 found.add(("alert", alert.id))
-            case Recommended():
-                found.add(("alert", given.alert_id))
             case Message(body=RecommendAction() as body):
                 found.add(("recommendation", body.id))
-            case Message(body=CreateAction(params=params)) if (name := named(params, RECOMMENDATION_ID)) is not None:
+            case _ if (name := _applied(given)) is not None:
                 found.add(("recommendation", name))
     return found
 
 
 def _alert_type(given: Input) -> str | None:
     match given:
-        case Message(body=RemediateAlert(alert=alert)):
+        case Message(body=RemediateAlert(alert=alert)) | Recommended(alert=alert):
             return alert.alert_type
-        case Recommended():
-            return given.alert_type
         case _:
             return None
 
@@ -132,20 +160,19 @@ class Waiting:
     """An alert about which SIRA is to be asked."""
 
     issuer: str
-    alert_type: str
-    alert: dict[str, Any]
+    alert: Alert
 
 
 def get_waiting(conn: Connection, alert_id: str) -> Waiting | None:
     """The alert, if it waits for what SIRA says."""
     row = conn.execute(
         """
-        select issuer, type, content -> 'alert' as alert from proposals
+        select issuer, content -> 'alert' as alert from proposals
          where kind = 'alert' and id = %s and due_at is not null
         """,
         [alert_id],
     ).fetchone()
-    return None if row is None else Waiting(row["issuer"], row["type"], row["alert"])
+    return None if row is None else Waiting(row["issuer"], Alert.model_validate(row["alert"]))
 
 
 def alert_types_of(conn: Connection, action_ids: Sequence[UUID]) -> dict[UUID, str]:

@@ -6,14 +6,13 @@ from domain import breaking, changing, creation, deadlines, exclusive, messages,
 from domain.action import Action
 from domain.action_type import Inverse
 from domain.internal_types import INTERNAL_TYPES, Internal
-from domain.lifecycle import FINAL, Status
+from domain.lifecycle import MAY_STILL_HAPPEN, Status
 from domain.messages import CreateAction
 from domain.outcome import Done, Outcome, Rejected, Retry
+from domain.proposal import ALERT_ID, named
 from domain.refusals import Refusal
 from domain.subject import as_agreed
 from domain.world import ENGINE, World
-
-_MAY_STILL_HAPPEN = frozenset(Status) - FINAL | {Status.EXECUTED}
 
 
 def made_by(action_id: UUID) -> UUID:
@@ -43,16 +42,30 @@ def _perform_on_subject(world: World, kind: Internal, action: Action) -> Outcome
         return subject
     match kind:
         case Internal.RETRY:
-            if (holder := exclusive.holder(world, subject.exclusive_key)) is not None:
-                return Rejected(
-                    f"Action {holder.id} is open for the same by now; it is {holder.status}. Ask again once it has ended."
-                )
+            if (obstacle := _instead(world, subject)) is not None:
+                return obstacle
             outcomes.begin_again(world, subject, action)
         case Internal.RESOLVE_OUTCOME:
             return _resolve(world, subject, action)
         case Internal.ROLL_BACK:
             return _roll_back(world, subject, action)
     return Done({"action_id": str(subject.id), "status": world.actions[subject.id].status})
+
+
+def _instead(world: World, subject: Action) -> Rejected | None:
+    """Why a failed action is not tried again: by now another stands in its place, or is for the same alert."""
+    if (holder := exclusive.holder(world, subject.exclusive_key)) is not None:
+        return Rejected(
+            f"Action {holder.id} is open for the same by now; it is {holder.status}. Ask again once it has ended."
+        )
+    alert_id = named(subject.params, ALERT_ID)
+    other = None if alert_id is None else exclusive.answering(world, alert_id)
+    if other is None:
+        return None
+    return Rejected(
+        f"Action {other.id} is for the same alert; it is {other.status}. Ask again if that comes to nothing; "
+        "if the alert takes more, ask for an action of its own."
+    )
 
 
 def _resolve(world: World, subject: Action, action: Action) -> Outcome:
@@ -75,7 +88,7 @@ def _rolling_back(world: World, subject: Action, inverse: Inverse) -> Action | N
     """What rolls it back already, or may still do so; one whose deadline has passed by now does not, swept or not."""
     made = [item for item in world.actions.values() if item.caused_by == subject.id]
     found = (deadlines.enforce(world, item) for item in made if item.action_type == inverse.action_type)
-    return next((item for item in found if item.status in _MAY_STILL_HAPPEN), None)
+    return next((item for item in found if item.status in MAY_STILL_HAPPEN), None)
 
 
 def _roll_back(world: World, subject: Action, action: Action) -> Outcome:

@@ -85,6 +85,9 @@ FINAL = frozenset(Status) - {before for before, _ in TRANSITIONS}
 HOLDING = frozenset(Status) - FINAL - {Status.FAILED}
 """States in which an action holds its exclusive key: its effect may still come by itself, or has perhaps come."""
 
+MAY_STILL_HAPPEN = frozenset(Status) - FINAL | {Status.EXECUTED}
+"""States in which an action has had its effect, or may have it, be it because people have it tried again."""
+
 
 class ForbiddenTransition(RuntimeError):
     """A step tried a change of status that the graph does not have: a defect of the engine, never of its input."""

@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from domain import creation, messages
+from domain import creation, deadlines, messages
 from domain.action import Action
 from domain.deciding import unreachable_warning
 from domain.exact_json import canonical
 from domain.internal_types import INTERNAL_TYPES
+from domain.lifecycle import MAY_STILL_HAPPEN
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
     CONFIDENCE,
@@ -51,17 +52,23 @@ def receive(world: World, message: Message, body: RecommendAction) -> Receipt | 
     if (refusal := _over(world, proposal) or world.over_limit(message)) is not None:
         return refusal
     world.put_proposal(proposal)
-    if Decimal(str(body.confidence)) >= world.recommendation_threshold:
+    if _asked_itself(world, proposal) is not None or Decimal(str(body.confidence)) >= world.recommendation_threshold:
         return _create(world, proposal)
     wanted = f"SIRA is sure to {body.confidence}, and {world.recommendation_threshold} is asked for"
     return Receipt(Outcome.APPLIED, f"It waits until a person applies it: {wanted}.")
 
 
 def apply(world: World, message: Message, body: CreateAction) -> Receipt | Refusal:
-    """Make the action that a person asks for because SIRA recommended it, exactly that one; and say that it answers it."""
-    proposal = world.proposals.get(("recommendation", named(body.params, RECOMMENDATION_ID) or ""))
-    if proposal is None or message.action_id in world.actions:
+    """Make the action that a person asks for because SIRA recommended it, exactly that one; and say that it answers it.
+
+    Before the recommendation is known, SIRA alone names it of all machines, under its key: so one of these answers it.
+    """
+    name = named(body.params, RECOMMENDATION_ID)
+    if name is None or message.action_id in world.actions:
         return creation.create(world, message, body)
+    proposal = world.proposals.get(("recommendation", name))
+    if proposal is None:
+        return _unknown(name, body) or creation.create(world, message, body)
     if body.origin != "ops_ui":
         return Refusal(Code.CREATOR_NOT_ALLOWED, "A recommendation is applied by a person, from the origin 'ops_ui'.")
     if (refusal := _closed(world, proposal) or _mismatch(proposal, body)) is not None:
@@ -72,6 +79,16 @@ def apply(world: World, message: Message, body: CreateAction) -> Receipt | Refus
         proposal = proposal.decided(world.now, body.created_by, "apply", applied)
         world.put_proposal(proposal.answered(receipt.action_id, world.now))
     return receipt
+
+
+def _unknown(name: str, body: CreateAction) -> Refusal | None:
+    """Why an action may not name a recommendation that nobody has sent, if so."""
+    key = key_of("recommendation", name)
+    if body.origin == "ops_ui" or (body.origin, body.idempotency_key) == (ORIGIN, key):
+        return None
+    return Refusal(
+        Code.CREATOR_NOT_ALLOWED, f"A machine names a recommendation from the origin {ORIGIN!r}, under the key {key!r}."
+    )
 
 
 def params_of(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +152,17 @@ def _over(world: World, proposal: Proposal) -> Refusal | None:
 def _closed(world: World, proposal: Proposal) -> Refusal | None:
     if proposal.action_id is not None:
         return Refusal(Code.PROPOSAL_CLOSED, f"Action {proposal.action_id} follows it.")
+    asked = _asked_itself(world, proposal)
+    if asked is not None and (asked := deadlines.enforce(world, asked)).status in MAY_STILL_HAPPEN:
+        return Refusal(
+            Code.PROPOSAL_CLOSED, f"SIRA asked under its key for action {asked.id} itself, which is {asked.status}."
+        )
     return _over(world, proposal)
+
+
+def _asked_itself(world: World, proposal: Proposal) -> Action | None:
+    """The action that SIRA has asked for itself, under the key of a recommendation."""
+    return world.actions.get(messages.action_id(proposal.issuer, key_of(proposal.kind, proposal.id), ""))
 
 
 def _mismatch(proposal: Proposal, body: CreateAction) -> Refusal | None:

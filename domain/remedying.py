@@ -11,12 +11,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from domain import creation, deadlines, messages
+from domain import creation, deadlines, exclusive, messages
 from domain.action import Action
 from domain.deciding import unreachable_warning
 from domain.definitions import Definitions
+from domain.exact_json import canonical
+from domain.exclusive import WITHOUT_EFFECT
 from domain.keys import Scope
-from domain.lifecycle import FINAL, Status
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
     ALERT_ID,
@@ -24,13 +25,14 @@ from domain.proposal import (
     EXPLANATION,
     MOST_DECISIONS,
     PROPOSER,
+    RECOMMENDATION_ID,
     SIRA,
     SYSTEM,
+    Alert,
     Proposal,
     Recommendation,
     RemediateAlert,
     key_of,
-    named,
     written,
 )
 from domain.refusals import Code, Refusal
@@ -43,19 +45,14 @@ ORIGIN = "alert"
 ASK_AGAIN_SECONDS = 10
 """How long after SIRA was to be asked it is asked again, if no answer came: longer than asking takes."""
 
-_WITHOUT_EFFECT = (FINAL - {Status.EXECUTED}) | {Status.FAILED}
-
 Details = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """What SIRA recommends about an alert that waits for it; or what stands in for that, and why it does (`fallback`)."""
+    """What SIRA recommends about this alert, as it was asked; or what stands in for that, and why it does (`fallback`)."""
 
-    alert_id: str
-    alert_type: str
-    tenant_type: str
-    tenant_id: str
+    alert: Alert
     issuer: str
     recommendation: Recommendation
     fallback: str | None = None
@@ -63,7 +60,7 @@ class Recommended:
     @property
     def action_id(self) -> UUID:
         """The action that it may lead to."""
-        return messages.action_id(self.issuer, key_of("alert", self.alert_id), "")
+        return messages.action_id(self.issuer, key_of("alert", self.alert.id), "")
 
 
 def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | Refusal:
@@ -77,7 +74,7 @@ def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | R
             return answer
         proposal = replace(known, kid=message.kid, content=proposal.content)
     if (obstacle := _obstacle(world, proposal, rule)) is not None:
-        return _skip(world, proposal, obstacle)
+        return _stop(world, proposal, obstacle)
     if (refusal := world.over_limit(message)) is not None:
         return refusal
     if body.recommendation is None:
@@ -89,11 +86,11 @@ def receive(world: World, message: Message, body: RemediateAlert) -> Receipt | R
 
 
 def answered(world: World, given: Recommended) -> Receipt | Refusal:
-    """Decide about an alert by what SIRA says, if it still waits for that and its sender may still ask for it."""
-    proposal = world.proposals.get(("alert", given.alert_id))
-    if proposal is None or proposal.due_at is None:
+    """Decide about an alert by what SIRA says, if it still waits for that as it is, and its sender may still ask for it."""
+    proposal = world.proposals.get(("alert", given.alert.id))
+    if proposal is None or proposal.due_at is None or given.issuer != proposal.issuer:
         return Refusal(Code.NOT_DUE)
-    if (given.issuer, given.alert_type, given.tenant_type, given.tenant_id) != (proposal.issuer, *proposal.concerns):
+    if canonical(written(given.alert)) != canonical(proposal.content["alert"]):  # it came anew, and SIRA is asked anew
         return Refusal(Code.NOT_DUE)
     proposal = _suggested(world, proposal, given.recommendation, given.fallback)
     rule, scope = _rule(world, proposal.type), world.scopes.get(proposal.kid)
@@ -101,7 +98,7 @@ def answered(world: World, given: Recommended) -> Receipt | Refusal:
     if refusal is not None:
         return _fail(world, proposal, refusal)
     if (obstacle := _obstacle(world, proposal, rule)) is not None:
-        return _skip(world, proposal, obstacle)
+        return _stop(world, proposal, obstacle)
     return _weigh(world, proposal, rule, given.recommendation)
 
 
@@ -151,32 +148,42 @@ def _again(known: Proposal, proposal: Proposal, body: RemediateAlert) -> Receipt
     return None
 
 
-def _obstacle(world: World, proposal: Proposal, rule: RemediationRule | None) -> Details | None:
+def _obstacle(world: World, proposal: Proposal, rule: RemediationRule | None) -> Details | Refusal | None:
     """Why nothing is done about an alert, whatever SIRA says; None if that is to be heard."""
     if rule is None:
         return {"reason": "no_rule"}
     if not rule.enabled:
         return {"reason": "disabled"}
-    if (action := _answering(world, proposal)) is not None:
-        return {"reason": "already_answered", "ops_action_id": str(action.id)}
+    if (answering := _answering(world, proposal)) is not None:
+        return answering
     last = world.remedied_at.get(proposal.type)
-    if last is not None and world.now < (until := last + timedelta(seconds=rule.cooldown_seconds)):
-        return {"reason": "cooldown", "until": timestamp(until)}
-    return None
+    if last is None or not rule.cooldown_seconds:  # which is none, whatever a clock that steps back says
+        return None
+    until = last + timedelta(seconds=rule.cooldown_seconds)
+    return {"reason": "cooldown", "until": timestamp(until)} if world.now < until else None
 
 
-def _answering(world: World, proposal: Proposal) -> Action | None:
-    """An action for this alert that somebody else asked for, and that may have its effect or has had it.
+def _answering(world: World, proposal: Proposal) -> Details | Refusal | None:
+    """That an action answers this alert which somebody else asked for, or has its key and came to nothing; None if none does."""
+    action = exclusive.answering(world, proposal.id) or _under_its_key(world, proposal)
+    if action is None:
+        return None
+    if action.status not in WITHOUT_EFFECT:
+        return {"reason": "already_answered", "ops_action_id": str(action.id)}
+    told = f"It is action {action.id}, which is {action.status}; a person can remedy the alert by hand."
+    return Refusal(Code.IDEMPOTENCY_CONFLICT, told, action.id)
 
-    One whose deadline has passed by now has none, swept or not.
-    """
-    naming = sorted(
-        (item for item in world.actions.values() if named(item.params, ALERT_ID) == proposal.id),
-        key=lambda item: (item.created_at, item.id),
-    )
-    enforced = (deadlines.enforce(world, item) for item in naming)
-    found = next((item for item in enforced if item.status not in _WITHOUT_EFFECT), None)
-    return found or world.actions.get(messages.action_id(proposal.issuer, key_of("alert", proposal.id), ""))
+
+def _under_its_key(world: World, proposal: Proposal) -> Action | None:
+    """What the alert's sender asked for itself, under the key that the alert's action would have."""
+    action = world.actions.get(messages.action_id(proposal.issuer, key_of("alert", proposal.id), ""))
+    return None if action is None else deadlines.enforce(world, action)
+
+
+def _stop(world: World, proposal: Proposal, obstacle: Details | Refusal) -> Receipt | Refusal:
+    if isinstance(obstacle, Refusal):
+        return _fail(world, proposal, obstacle)
+    return _skip(world, proposal, obstacle)
 
 
 def _suggested(world: World, proposal: Proposal, said: Recommendation, fallback: str | None = None) -> Proposal:
@@ -263,6 +270,7 @@ def params_for(
     action_type = definitions.action_types_in_force.get(rule.auto_action.action_type)
     target = None if action_type is None else action_type.definition.target
     params = said.params | rule.auto_action.params
+    params.pop(RECOMMENDATION_ID, None)  # what answers an alert follows no recommendation that waits for a person
     if target is not None and target.tenant_type == tenant_type:
         params.setdefault(target.param, tenant_id)  # another one named there is a target_mismatch
     why = {} if said.explanation is None else {EXPLANATION: said.explanation}

@@ -154,7 +154,8 @@ def _propose(installation: Installation) -> None:
 
 
 def create(installation: Installation, action_type: str = "ADJUST_FLOAT", **params: str) -> UUID:
-    body = top_up(str(uuid4()), action_type=action_type, params=top_up().params | params)
+    key = str(uuid4())
+    body = top_up(key, action_type=action_type, params=top_up(alert=key).params | params)
     (receipt,) = installation.tell("sira", body)
     assert receipt.action_id is not None, receipt
     return receipt.action_id

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, SecretStr, ValidationError
 from db import proposals
 from domain import mistakes
 from domain.exact_json import canonical, parse_json
-from domain.proposal import FALLBACK, Recommendation
+from domain.proposal import FALLBACK, Recommendation, written
 from domain.remedying import Recommended
 from workers.apply import Applied, Applier
 from workers.handlers import answers
@@ -42,10 +42,8 @@ class Sira:
             waiting = proposals.get_waiting(conn, alert_id)
         if waiting is None:
             return Applied()
-        recommendation, fallback = self.recommend(waiting.alert)
-        alert = waiting.alert
-        concerned = waiting.alert_type, alert["tenant_type"], alert["tenant_id"]
-        return applier.apply([Recommended(alert_id, *concerned, waiting.issuer, recommendation, fallback)])
+        recommendation, fallback = self.recommend(written(waiting.alert))
+        return applier.apply([Recommended(waiting.alert, waiting.issuer, recommendation, fallback)])
 
     def recommend(self, alert: dict[str, Any]) -> tuple[Recommendation, str | None]:
         """What SIRA recommends; or the fallback, and why it stands in."""

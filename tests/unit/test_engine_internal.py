@@ -12,6 +12,7 @@ from domain.engine import step
 from domain.executing import Perform
 from domain.internal import made_by
 from domain.internal_types import INTERNAL_TYPES
+from domain.messages import CancelAction
 from domain.outcome import Done, Rejected, Retry, Unknown
 from domain.policy import Policy
 from domain.trail import verify
@@ -39,9 +40,9 @@ class Company(InMemory):
         self.world.directory = directory(ADMINS)
         self._token = 0
 
-    def ended(self, *outcomes: Done | Rejected | Unknown) -> UUID:
+    def ended(self, *outcomes: Done | Rejected | Unknown, **asked: Any) -> UUID:
         """A top-up whose attempts came to this."""
-        action = self.approved()
+        action = self.approved(**asked)
         assert answer(self.ask_to_execute(action)) == "applied"
         for outcome in outcomes:
             self.try_at(action)
@@ -87,6 +88,7 @@ class Company(InMemory):
         return action
 
 
+REMEDY = {"agent_id": "agent-1", "amount": 5, "alert_id": "a-1"}
 FAILED, KNOWN, UNKNOWN = (Rejected("no"),), (Done({"balance": 5}),), (Unknown("timeout"),)
 
 
@@ -125,6 +127,48 @@ def test_what_is_tried_again_has_as_many_attempts_and_as_short_pauses_as_the_fir
     again = busy()
     for pauses in (first, again):
         assert [0.8 * most <= pause <= most for pause, most in zip(pauses, (2, 4, 0), strict=True)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("become", "told"),
+    [
+        (None, "requested"),
+        (UNKNOWN, "outcome_unknown"),
+        (KNOWN, "executed"),
+        (FAILED, None),
+        ("cancelled", None),
+        ("expired", None),
+    ],
+)
+def test_what_failed_for_an_alert_is_not_tried_again_while_another_may_remedy_it_or_has(
+    become: tuple[Done | Rejected | Unknown] | str | None, told: str | None
+) -> None:
+    engine = Company()
+    first = engine.ended(*FAILED, params=REMEDY)
+    if isinstance(become, tuple):
+        other = engine.ended(*become, params=REMEDY, idempotency_key="other")
+    else:
+        other = engine.created({"params": REMEDY, "idempotency_key": "other"})
+    if become == "cancelled":
+        engine.tell(CancelAction(action_id=other, cancelled_by="sira-system"))
+    if become == "expired":  # and no sweep comes
+        engine.wait(2 * HOUR)
+    retry = engine.agreed("RETRY", first)
+    assert engine.try_at(retry) == "applied"
+    assert (engine.status(retry), engine.status(first)) == (("failed", "failed") if told else ("executed", "approved"))
+    if told:
+        assert engine.action(retry).error == (
+            f"Action {other} is for the same alert; it is {told}. Ask again if that comes to nothing; "
+            "if the alert takes more, ask for an action of its own."
+        )
+
+
+def test_what_failed_for_one_alert_is_tried_again_whatever_is_done_about_another() -> None:
+    engine = Company()
+    first = engine.ended(*FAILED, params=REMEDY)
+    engine.ended(*KNOWN, params=REMEDY | {"alert_id": "a-2"}, idempotency_key="other")
+    assert engine.status(engine.do("RETRY", first)) == "executed"
+    assert engine.status(first) == "approved"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from domain.engine import step
 from domain.keys import Scope
 from domain.messages import Receipt
 from domain.proposal import MOST_DECISIONS, RECOMMENDATION_THRESHOLD, Proposal
-from tests.unit.in_memory import NOW, WHOLE, InMemory, answer, body_of
+from tests.unit.in_memory import HOUR, NOW, WHOLE, InMemory, answer, body_of
 
 EXPLANATION = {"features": [{"name": "float_days", "value": 0.4, "weight": 0.7}], "model": "sira-7"}
 RECOMMENDATION: dict[str, Any] = {
@@ -26,6 +26,7 @@ ENRICHED = RECOMMENDATION["params"] | {
     "sira_confidence": 0.8,
     "sira_explanation": EXPLANATION,
 }
+ASKED: dict[str, Any] = {"idempotency_key": "sira-rec-r-1", "origin": "sira", "auto_execute": True, "issuer": "sira"}
 SENDER = Scope(types=("RecommendAction",), origins=("sira",), action_types=("TOP_UP",))
 
 
@@ -187,7 +188,6 @@ def test_a_machine_does_not_apply_what_waits_for_a_person(sira: Sira) -> None:
 
 def test_one_that_is_not_known_is_an_ordinary_action(sira: Sira) -> None:
     assert sira.apply("pay").outcome == "applied"
-    assert answer(sira.apply("sira-system", origin="sira", idempotency_key="k")) == "applied"
     unnamed = {"params": ENRICHED | {"sira_recommendation_id": ["r-1"]}, "idempotency_key": "k2"}
     assert answer(sira.apply("pay", **unnamed)) == "applied"
 
@@ -267,18 +267,51 @@ def test_a_refused_creation_keeps_its_decision_and_can_come_again(sira: Sira) ->
 def test_the_documents_action_that_sira_asked_for_itself_answers_it_and_no_other_does(
     sira: Sira, other: dict[str, Any], expected: str
 ) -> None:
-    asked: dict[str, Any] = {
-        "idempotency_key": "sira-rec-r-1",
-        "origin": "sira",
-        "auto_execute": True,
-        "issuer": "sira",
-    }
-    action_id = made(sira.apply("sira-system", **asked | other))
+    action_id = made(sira.apply("sira-system", **ASKED | other))
     sira.world.recommendation_threshold = type(RECOMMENDATION_THRESHOLD)("0.8")
     told = sira.recommend()
     assert (answer(told), told.action_id) == (expected, action_id)
     assert sira.proposal().action_id == (action_id if expected == "applied" else None)
     assert len(sira.world.actions) == 1
+
+
+def test_what_sira_asked_for_itself_answers_it_however_sure_sira_is(sira: Sira) -> None:
+    action_id = made(sira.apply("sira-system", **ASKED))
+    assert made(sira.recommend()) == action_id
+    assert sira.proposal().action_id == action_id
+    assert answer(sira.apply()) == "proposal_closed"
+    assert len(sira.world.actions) == 1
+
+
+@pytest.mark.parametrize("params", [ENRICHED | {"amount": 6}, {"agent_id": "agent-1", "amount": 6}])
+def test_nobody_applies_one_beside_another_action_that_sira_asked_for_under_its_key(
+    sira: Sira, params: dict[str, Any]
+) -> None:
+    other = made(sira.apply("sira-system", **ASKED | {"params": params}))
+    told = sira.recommend()
+    assert (answer(told), sira.proposal().action_id) == ("idempotency_conflict", None)
+    assert told.sentence.endswith(f"That action is {other}.")
+    refused = sira.apply()
+    assert answer(refused) == "proposal_closed"
+    assert refused.sentence.endswith(f"SIRA asked under its key for action {other} itself, which is requested.")
+    sira.wait(2 * HOUR)  # and no sweep comes
+    assert made(sira.apply()) != other
+    assert sira.status(other) == "expired"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, "applied"),
+        ({"idempotency_key": "other"}, "creator_not_allowed"),
+        ({"idempotency_key": None}, "creator_not_allowed"),
+        ({"origin": "alert"}, "creator_not_allowed"),
+    ],
+)
+def test_before_it_is_known_a_machine_names_it_under_its_key_alone(
+    sira: Sira, change: dict[str, Any], expected: str
+) -> None:
+    assert answer(sira.apply("sira-system", **ASKED | change)) == expected
 
 
 def test_one_that_is_refused_is_not_tried_for_ever(sira: Sira) -> None:

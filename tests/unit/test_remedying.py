@@ -12,8 +12,9 @@ from domain.definitions import MODELS
 from domain.engine import step
 from domain.keys import Scope
 from domain.limits import Limits
-from domain.messages import Receipt
-from domain.proposal import MOST_DECISIONS, Proposal, Recommendation
+from domain.messages import CancelAction, Receipt
+from domain.outcome import Done, Rejected
+from domain.proposal import MOST_DECISIONS, Alert, Proposal, Recommendation
 from domain.remediation import RemediationRule
 from domain.remedying import ASK_AGAIN_SECONDS, Recommended
 from tests.unit.in_memory import HOUR, NOW, TYPE, InMemory, answer, body_of
@@ -56,12 +57,9 @@ class Alerts(InMemory):
         self.world.scopes["tooling-1"] = SENDER
         return self.proposal(alert_id)
 
-    def say(self, said: dict[str, Any], alert_id: str = "a-1", fallback: str | None = None) -> Receipt:
-        recommendation = Recommendation.model_validate(said)
-        given = Recommended(
-            alert_id, "float_low", ALERT["tenant_type"], ALERT["tenant_id"], "alerts", recommendation, fallback
-        )
-        return step(self.world, given)
+    def say(self, said: dict[str, Any], alert_id: str = "a-1", fallback: str | None = None, **asked: Any) -> Receipt:
+        alert = Alert.model_validate(ALERT | {"id": alert_id} | asked)
+        return step(self.world, Recommended(alert, "alerts", Recommendation.model_validate(said), fallback))
 
     def proposal(self, alert_id: str = "a-1") -> Proposal:
         return self.world.proposals["alert", alert_id]
@@ -135,6 +133,14 @@ def test_params_of_the_rule_go_before_those_that_are_recommended() -> None:
     alerts = Alerts(auto_action={"action_type": "TOP_UP", "params": {"amount": 1, "alert_id": "another"}})
     action = alerts.action(made(alerts.alert()))
     assert (action.params["amount"], action.params["alert_id"]) == (1, "a-1")
+
+
+def test_what_answers_an_alert_claims_to_follow_no_recommendation() -> None:
+    claim = {"sira_recommendation_id": "rec-7"}
+    alerts = Alerts(auto_action={"action_type": "TOP_UP", "params": claim})
+    action = alerts.action(made(alerts.alert(said=SURE | {"params": {"amount": 5} | claim})))
+    assert action.params["amount"] == 5
+    assert not claim.keys() & action.params.keys()
 
 
 @pytest.mark.parametrize("multi_sig", [True, False])
@@ -211,6 +217,13 @@ def test_a_cooldown_of_zero_is_none() -> None:
     assert None not in [alerts.alert(f"a-{number}").action_id for number in range(3)]
 
 
+def test_a_cooldown_of_zero_is_none_though_the_clock_steps_back() -> None:
+    alerts = Alerts(cooldown_seconds=0)
+    made(alerts.alert("a-1"))
+    alerts.wait(-5)
+    assert made(alerts.alert("a-2"))
+
+
 def test_what_was_skipped_begins_no_cooldown(alerts: Alerts) -> None:
     alerts.alert("a-1", SURE | {"confidence": 0.1})
     assert alerts.alert("a-2").action_id is not None
@@ -227,6 +240,19 @@ def test_without_a_recommendation_it_waits_and_one_answer_counts(alerts: Alerts)
     again = alerts.say(SURE)
     assert (answer(again), again.action_id) == ("not_due", created.action_id)
     assert alerts.decisions() == CREATED
+
+
+@pytest.mark.parametrize("changed", [{"metric": {"value": 1_000_000}}, {"severity": "info"}, {"title": "worse"}])
+def test_what_sira_says_of_an_alert_is_not_taken_for_what_it_says_once_that_came_anew(
+    alerts: Alerts, changed: dict[str, Any]
+) -> None:
+    alerts.asked()
+    alerts.alert(said=SURE | {"confidence": 0.1})  # it is decided while SIRA is asked,
+    alerts.alert(said=None, **changed)  # and SIRA is asked anew, about something else
+    waiting = alerts.proposal()
+    assert answer(alerts.say(SURE)) == "not_due"
+    assert (alerts.proposal(), alerts.world.actions) == (waiting, {})
+    assert made(alerts.say(SURE, **changed)) == alerts.proposal().action_id
 
 
 def test_what_stands_in_for_sira_creates_nothing_and_says_why(alerts: Alerts) -> None:
@@ -332,15 +358,43 @@ def test_what_somebody_did_about_an_alert_and_came_to_nothing_in_time_answers_it
     assert alerts.decisions() == ["skip already_answered", *CREATED]
 
 
-def test_what_its_sender_asked_for_under_the_alerts_key_answers_it_whatever_became_of_that(alerts: Alerts) -> None:
-    asked = alerts.create({"idempotency_key": "alert-a-1-remediation", "origin": "alert"}, issuer="alerts")
-    first = made(asked)
-    assert alerts.alert().action_id == first
-    for person in ("f1", "f2"):
-        alerts.vote(first, person, "reject")
-    assert alerts.alert().action_id == first
-    assert alerts.decisions() == ["skip already_answered"]  # the same again is not told twice
-    assert alerts.status(first) == "rejected"
+@pytest.mark.parametrize("end", ["rejected", "cancelled", "expired", "failed"])
+@pytest.mark.parametrize("ask", [False, True])
+def test_what_its_sender_asked_for_under_the_alerts_key_answers_it_until_that_came_to_nothing(
+    alerts: Alerts, end: str, *, ask: bool
+) -> None:
+    if ask:
+        alerts.asked()
+    first = made(alerts.create({"idempotency_key": "alert-a-1-remediation", "origin": "alert"}, issuer="alerts"))
+    if not ask:
+        assert made(alerts.alert()) == first
+        assert made(alerts.alert()) == first
+        assert alerts.decisions() == ["skip already_answered"]  # the same again is not told twice
+    for person in ("f1", "f2") if end in {"rejected", "failed"} else ():
+        alerts.vote(first, person, "reject" if end == "rejected" else "approve")
+    if end == "cancelled":
+        alerts.tell(CancelAction(action_id=first, cancelled_by="admin"))
+    if end == "expired":  # and no sweep comes
+        alerts.wait(2 * HOUR)
+    if end == "failed":
+        alerts.ask_to_execute(first)
+        alerts.start(first, 1)
+        alerts.finish(first, 1, Rejected("no"))
+    told = alerts.say(SURE) if ask else alerts.alert()
+    assert (answer(told), told.action_id) == ("idempotency_conflict", first)
+    assert told.sentence.endswith(f"It is action {first}, which is {end}; a person can remedy the alert by hand.")
+    kept = {"code": "idempotency_conflict", "error": told.sentence, "ops_action_id": str(first)}
+    assert (alerts.decisions()[-1], alerts.proposal().decisions[-1]["details"]) == ("error", kept)
+    assert (alerts.proposal().action_id, alerts.proposal().due_at, alerts.status(first)) == (None, None, end)
+
+
+def test_what_its_sender_asked_for_under_the_alerts_key_and_was_executed_answers_it(alerts: Alerts) -> None:
+    first = alerts.approved(idempotency_key="alert-a-1-remediation")
+    alerts.ask_to_execute(first)
+    alerts.start(first, 1)
+    alerts.finish(first, 1, Done())
+    assert made(alerts.alert(issuer="tooling")) == first
+    assert alerts.decisions() == ["skip already_answered"]
 
 
 def test_an_alert_that_comes_again_waits_as_it_came_last_and_under_the_key_that_brought_it(alerts: Alerts) -> None:
@@ -349,7 +403,9 @@ def test_an_alert_that_comes_again_waits_as_it_came_last_and_under_the_key_that_
     assert answer(alerts.say(SURE | {"confidence": 0.1})) == "applied"
     alerts.alert(said=None, kid="tooling-2", severity="info")
     assert alerts.proposal().content["alert"]["severity"] == "info"
-    assert answer(alerts.say(SURE)) == "key_not_valid"  # the first key's word is not taken for the second one's
+    assert (
+        answer(alerts.say(SURE, severity="info")) == "key_not_valid"
+    )  # the first key's word is not taken for the second one's
     assert alerts.world.actions == {}
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from db import due, proposals, read
 from db.connect import Connection
+from domain.executing import AttemptFinished, AttemptStarted, Perform
 from domain.lifecycle import OPEN
-from domain.messages import CastVote, CreateAction, Receipt
+from domain.messages import CancelAction, CastVote, CreateAction, Receipt
+from domain.outcome import Rejected
 from domain.proposal import FALLBACK, Recommendation, RemediateAlert
 from domain.remedying import Recommended
 from tests.db.test_load_save import Counted
@@ -66,8 +68,8 @@ def decisions(conn: Connection, alert_id: str) -> list[str]:
     return [row["action"] for row in read.get_alert_decisions(conn, alert_id)]
 
 
-def recommended(alert_id: str, said: Recommendation) -> Recommended:
-    return Recommended(alert_id, "float_low", "agent", "agent-123", "alerts", said)
+def recommended(alert_id: str, said: Recommendation, **changes: Any) -> Recommended:
+    return Recommended(remediate(alert_id, **changes).alert, "alerts", said)
 
 
 def let_wait(installation: Installation, alert_id: str = "a-1") -> None:
@@ -215,6 +217,64 @@ def test_what_was_not_decided_in_time_answers_no_alert_swept_or_not(fair: Instal
     assert made(fair.applier.apply([given]).receipts[0]) != by_hand
     assert fair.action(by_hand)["status"] == "expired"
     assert fair.trail(by_hand)[-1] == "expired"
+
+
+@pytest.mark.parametrize("end", ["cancelled", "expired"])
+def test_an_alert_whose_key_its_sender_has_used_up_is_left_to_people(fair: Installation, end: str) -> None:
+    (own,) = fair.tell("alerts", top_up("alert-a-1-remediation", origin="alert", alert="another"))
+    (skipped,) = fair.tell("alerts", remediate("a-1"))
+    assert (skipped.outcome, skipped.action_id) == ("applied", own.action_id)
+    if end == "cancelled":
+        fair.tell("ops-tooling", CancelAction(action_id=made(own), cancelled_by="ops-admin-1"))
+    else:
+        late = "update actions set expires_at = now() - interval '9 days', due_at = now() - interval '9 days'"
+        fair.owner.execute(late)  # and no sweep comes
+    (told,) = fair.tell("alerts", remediate("a-1"))
+    assert (told.code, told.action_id) == ("idempotency_conflict", own.action_id)
+    assert f"It is action {own.action_id}, which is {end};" in told.sentence
+    last = read.get_alert_decisions(fair.owner, "a-1")[-1]
+    assert (last["action"], last["details"]["ops_action_id"]) == ("error", str(own.action_id))
+    assert fair.tell("ops-tooling", manual("a-1"))[0].outcome == "applied"
+
+
+def failed_by_hand(installation: Installation, name: str) -> tuple[UUID, Perform]:
+    """What somebody did about an alert and failed, and that it is tried again, which is just being carried out."""
+    first = installation.approved(key=name, alert=name, agent=f"agent-{name}")
+    token = due.draw_token(installation.owner)
+    for given in (AttemptStarted(first, token, "tests"), AttemptFinished(first, token, Rejected("no"))):
+        installation.applier.apply([given])
+    agreed = installation.agreed("RETRY", {"action_id": str(first), "reason": "the agent exists now"})
+    installation.applier.apply([AttemptStarted(agreed, token := due.draw_token(installation.owner), "tests")])
+    return first, Perform(agreed, token)
+
+
+def test_what_failed_is_not_tried_again_once_the_alert_led_to_an_action(fair: Installation) -> None:
+    first, retry = failed_by_hand(fair, "a-1")
+    second = made(fair.tell("alerts", remediate("a-1", tenant_id="agent-a-1"))[0])
+    assert fair.applier.apply([retry]).receipts[0].outcome == "applied"
+    assert [fair.action(each)["status"] for each in (retry.action_id, first)] == ["failed", "failed"]
+    assert f"Action {second} is for the same alert; it is requested." in str(fair.action(retry.action_id)["error"])
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_trying_again_and_the_alert_at_once_have_one_action_remedy_it(
+    fair: Installation, *, asked_before: bool
+) -> None:
+    one, two = two_workers(fair)
+    for number in range(8):
+        name = f"a-{number}"
+        let_cooldowns_end(fair)
+        first, retry = failed_by_hand(fair, name)
+        told = sign(fair, name, None if asked_before else SURE, tenant_id=f"agent-{name}")
+        if asked_before:
+            assert fair.apply([told]).receipts[0].outcome == "applied"
+            answer = recommended(name, Recommendation.model_validate(SURE), tenant_id=f"agent-{name}")
+            race(partial(one.apply, [retry]), partial(two.apply, [answer]))
+        else:
+            race(partial(one.apply, [retry]), partial(two.apply_tokens, [told.token]))
+        end = fair.action(retry.action_id)["status"], fair.action(first)["status"], decisions(fair.owner, name)[-1]
+        assert end in {("executed", "approved", "skip"), ("failed", "failed", "require_approval")}
+    assert fair.count("dead") == 0
 
 
 def test_alerts_and_votes_on_what_answers_them_and_sweeps_never_wait_for_each_other(
@@ -368,6 +428,23 @@ def test_sira_is_asked_again_when_who_asked_was_cut_off(fair: Installation) -> N
     assert Sira().decide(fair.applier, "a-1").receipts == []
 
 
+def test_what_sira_says_once_the_alert_came_anew_is_not_taken(fair: Installation) -> None:
+    class Slow(Sira):
+        """It answers when the alert was decided by another way, and came anew with another value."""
+
+        def recommend(self, alert: dict[str, Any]) -> tuple[Recommendation, str | None]:
+            if alert["metric"]["value"] == 0.5:
+                fair.tell("alerts", remediate("a-1", SURE | {"confidence": 0.1}))
+                fair.tell("alerts", remediate("a-1", None, metric={"value": 1_000_000.25}))
+            return Recommendation.model_validate(SURE), None
+
+    assert fair.tell("alerts", remediate("a-1", None, metric={"value": 0.5}))[0].outcome == "applied"
+    assert Slow().decide(fair.applier, "a-1").receipts[0].code == "not_due"
+    assert decisions(fair.owner, "a-1") == ["suggest", "skip"]
+    assert Slow().decide(fair.applier, "a-1").receipts[0].outcome == "applied"
+    assert decisions(fair.owner, "a-1") == ["suggest", "skip", *CREATED]
+
+
 def test_an_answer_that_cannot_be_applied_is_not_asked_for_for_ever(fair: Installation) -> None:
     fair.owner.execute(
         "create function refuse() returns trigger language plpgsql as "
@@ -505,7 +582,6 @@ def test_what_sira_answers_about_a_merchant_who_was_frozen_meanwhile_freezes_nob
     (by_hand,) = fair.tell("ops-tooling", manual("a-9"))
     assert (asked.outcome, by_hand.outcome) == ("applied", "applied")
     said = Recommendation(action="FREEZE_MERCHANT", confidence=0.95)
-    answer = Recommended("a-1", "fraud_score_high", "merchant", "m-of-a-9", "alerts", said)
-    (receipt,) = fair.applier.apply([answer]).receipts
+    (receipt,) = fair.applier.apply([recommended("a-1", said, **concerned)]).receipts
     assert (receipt.code, receipt.action_id) == ("already_open", by_hand.action_id)
     assert decisions(fair.owner, "a-1") == ["suggest", "error"]

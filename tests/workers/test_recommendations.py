@@ -207,6 +207,43 @@ def test_the_same_recommendation_twice_at_once_is_one_action(company: Installati
     assert company.scalar("select count(*) from actions") == 1
 
 
+def of_sira(rec_id: str, **more: Any) -> CreateAction:
+    """What SIRA asks for itself, under the key of its recommendation."""
+    said = recommend(rec_id)
+    why = {"sira_recommendation_id": rec_id, "sira_confidence": said.confidence, "sira_explanation": said.explanation}
+    return CreateAction(
+        idempotency_key=f"sira-rec-{rec_id}",
+        origin="sira",
+        action_type=said.recommendation_type,
+        params=said.params | why | more,
+        target_tenant_type=said.tenant_type,
+        target_tenant_id=said.tenant_id,
+        auto_execute=True,
+        created_by="sira-system",
+    )
+
+
+def test_what_sira_asks_for_itself_and_its_recommendation_at_once_are_one_action_at_most(company: Installation) -> None:
+    for round_ in range(8):
+        name = f"r-{round_}"
+        tokens = [company.producer("sira").sign(body).token for body in (of_sira(name), recommend(name))]
+        asked, told = (each.receipts[0] for each in at_once(two_workers(company), tokens))
+        assert told.outcome == "applied"
+        assert (asked.code, told.action_id) in {(None, asked.action_id), ("creator_not_allowed", None)}
+        assert apply(company, name).code == (None if told.action_id is None else "proposal_closed")
+    assert company.scalar("select count(*) from actions") == 8
+
+
+def test_one_is_not_applied_beside_what_sira_asked_for_under_its_key(company: Installation) -> None:
+    asked, told = company.tell("sira", of_sira("r-1", amount=7), recommend("r-1"))
+    assert told.code == "idempotency_conflict"
+    refused = apply(company, "r-1")
+    assert refused.code == "proposal_closed"
+    assert f"for action {asked.action_id} itself, which is requested." in refused.sentence
+    company.tell("ops-tooling", CancelAction(action_id=made(asked), cancelled_by="ops-admin-1"))
+    assert apply(company, "r-1", idempotency_key="again").outcome == "applied"
+
+
 def test_another_issuers_id_is_refused(company: Installation) -> None:
     company.owner.execute(
         'update keys set scope = scope || \'{"types": ["RecommendAction"], "origins": ["*"]}\' where issuer = \'alerts\''
