@@ -276,6 +276,9 @@ def _acted_for(world: World, action: Action, cast: Vote) -> dict[str, list[str]]
 
 
 def _may_break_glass(world: World, action: Action, cast: Vote) -> bool:
+    """Told of who did, and of nobody else: what was refused to others elsewhere is not read for this action."""
+    if cast.break_glass is None:
+        return False
     electorate = action.live_requirement.electorate(world.directory, world.now)
     return _is_trusted(world, cast) and electorate.may_break_glass(cast.person_id, frozenset(cast.roles))
 

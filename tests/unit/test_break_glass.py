@@ -385,6 +385,17 @@ def test_it_is_decided_again_from_its_record() -> None:
         assert deciding.decide_from_record(found, forged, (), set()).verdict == "pending", change
 
 
+def test_the_record_says_of_nobody_else_whether_they_might_have_broken_glass() -> None:
+    """That depends on what was refused to them elsewhere, which is not read where they did not."""
+    engine = engine_with()
+    action = created(engine)
+    engine.vote(action, "f2")
+    broken(engine, action)
+    (decided,) = [event for event in engine.world.changes.events if event.event == "approved"]
+    told = {vote["person"]: vote["may_break_glass"] for vote in decided.data["votes"]}
+    assert told == {"duty": True, "f2": False}
+
+
 def test_what_asks_to_ratify_is_asked_for_by_the_engine_alone_and_cancelled_by_nobody() -> None:
     engine = engine_with()
     action = created(engine)
