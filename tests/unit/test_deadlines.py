@@ -223,3 +223,12 @@ def test_the_one_role_of_the_spec_is_a_chain_of_one_step_as_long_as_the_actions_
 def test_a_chain_that_is_not_understood_is_an_error_at_load(rules: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Rules.model_validate({name: value for name, value in RULES.items() if name != "escalation_role"} | rules)
+
+
+def test_a_look_at_what_is_to_be_executed_leaves_it_due() -> None:
+    engine = InMemory()
+    action = engine.approved()
+    engine.wait(60)
+    engine.ask_to_execute(action)
+    assert answer(engine.vote(action, "f3")) == "action_closed"
+    assert engine.action(action).due_at == engine.world.now

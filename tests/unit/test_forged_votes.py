@@ -1,11 +1,15 @@
 """What somebody said with a stolen key counts for nothing, nor does it help by what it replaced or brought about."""
 
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from domain import deciding
-from tests.unit.in_memory import HOUR, InMemory, answer, body_of, directory
+from domain.directory import Directory, Grant
+from tests.unit.in_memory import HOUR, NOW, InMemory, answer, body_of, directory
 
 STOLEN = "stolen"
 
@@ -79,10 +83,13 @@ def test_a_forged_vote_does_not_turn_an_approval_into_a_rejection() -> None:
     assert (engine.status(action), engine.status(second)) == ("approved", "pending_approval")
 
 
-def stepped() -> tuple[InMemory, UUID]:
+CFO = ({"role": "cfo", "timeout_seconds": 2 * HOUR},)
+
+
+def stepped(steps: Iterable[dict[str, Any]] = CFO) -> tuple[InMemory, UUID]:
     """Two of finance_ops, of whom there are two; a forged rejection has put that out of reach, and the cfo is asked."""
-    engine = InMemory({"escalation_role": None, "escalation": [{"role": "cfo", "timeout_seconds": 2 * HOUR}]})
-    people = {"f1": ["finance_ops"], "both": ["finance_ops"], "cfo": ["cfo"], "admin": ["ops_admin"]}
+    engine = InMemory({"escalation_role": None, "escalation": list(steps)})
+    people = {"f1": ["finance_ops"], "both": ["finance_ops"], "cfo": ["cfo"], "ceo": ["ceo"], "admin": ["ops_admin"]}
     engine.world.directory = directory(people)
     action = engine.created()
     forge(engine, action, "f1", "reject")
@@ -108,9 +115,38 @@ def test_from_its_time_on_it_does() -> None:
     for person in ("both", "cfo"):
         engine.vote(action, person)
     assert engine.status(action) == "escalated"
-    engine.wait(9)
+    engine.wait(8)
+    assert engine.world.now == NOW + timedelta(hours=1)
     engine.vote(action, "both", comment="again")
     assert engine.status(action) == "approved"
+
+
+def test_nor_does_the_step_after_it_before_its_own_time() -> None:
+    steps = [{"role": "cfo", "timeout_seconds": HOUR}, {"role": "ceo", "timeout_seconds": 3 * HOUR}]
+    engine, action = stepped(steps)
+    revoke(engine)
+    engine.wait(HOUR)  # the first step began before its time, and so the second does
+    assert engine.sweep(action) == "applied"
+    assert engine.action(action).steps_reached == 2
+    for person in ("both", "ceo"):
+        engine.vote(action, person)
+    assert engine.status(action) == "escalated"
+    engine.wait(HOUR)
+    engine.vote(action, "both", comment="again")
+    assert engine.status(action) == "approved"
+
+
+def test_a_rejection_for_somebody_else_that_a_forged_vote_replaced_is_still_in_the_way() -> None:
+    engine = InMemory({"required_ratio": 0.75})
+    known = engine.world.directory
+    engine.world.directory = Directory.of([*known.grants, Grant("deputy", None, NOW, None, "f3")], ["deputy"])
+    action = engine.created()
+    engine.vote(action, "deputy", "reject")
+    forge(engine, action, "deputy", "abstain")
+    revoke(engine)
+    for person in ("f1", "f2"):
+        engine.vote(action, person)
+    assert engine.status(action) == "pending_approval"
 
 
 def test_a_forged_vote_of_who_is_not_asked_any_more_is_in_nobodys_way() -> None:

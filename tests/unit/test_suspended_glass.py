@@ -9,6 +9,7 @@ import pytest
 from domain import deciding
 from domain.engine import step
 from domain.executing import Perform
+from domain.outcome import Retry
 from tests.unit.in_memory import HOUR, NOW, InMemory, answer
 from tests.unit.test_break_glass import (
     DAY,
@@ -198,3 +199,26 @@ def test_a_ratification_whose_time_is_over_is_refused_though_no_sweep_has_notice
 def test_nor_does_the_person_break_glass_again() -> None:
     engine, _ = overdue()
     assert broken(engine, created(engine, "two")) == "break_glass_not_allowed"
+
+
+def test_what_was_begun_is_not_decided_again_when_it_is_not_ratified() -> None:
+    engine = engine_with()
+    action = created(engine)
+    broken(engine, action)
+    engine.ask_to_execute(action, "a3")
+    assert engine.start(action, 1) == "applied"
+    assert engine.finish(action, 1, Retry("busy")) == "applied"
+    refused(engine, action)
+    assert engine.events(action)[-1] == "ratification_refused"
+    assert engine.status(action) == "approved"
+
+
+def test_the_record_says_who_had_lost_the_role_by_which_they_broke_glass() -> None:
+    engine = engine_with()
+    action = created(engine)
+    broken(engine, action)
+    engine.ask_to_execute(action, "a3")
+    engine.world.directory = company(ROLES | {"duty": ["viewer"]})
+    assert engine.start(action, 1) == "not_approved"
+    (reopened,) = [event for event in engine.world.changes.events if event.event == "reopened"]
+    assert [vote["may_break_glass"] for vote in reopened.data["votes"]] == [False]
