@@ -28,9 +28,7 @@ class People(RuleBasedStateMachine):
         self.snapshot = 0
         self.sync(list(words.ROLES), 1, {})
 
-    def say(
-        self, signer: str, type_name: str, body: dict[str, Any], how: dict[str, Any], *, hold: bool = False
-    ) -> None:
+    def say(self, signer: str, type_name: str, body: dict[str, Any], how: dict[str, Any], *, hold: bool = False) -> str:
         """Sign a message, and deliver it with those that were held back, or hold it back for the next batch."""
         key, now = words.SIGNERS[signer], int(self.sides.now.timestamp())
         self.count += not how.get("again", False)
@@ -45,9 +43,11 @@ class People(RuleBasedStateMachine):
             "exp": issued + how.get("lifetime", 7200),
             "body": body,
         }
-        self.held.append(key.sign_payload(canonical(payload)))
+        token = key.sign_payload(canonical(payload))
+        self.held.append(token)
         if not hold:
             self.deliver()
+        return token
 
     def deliver(self) -> None:
         """Apply what was held back, in one batch."""

@@ -12,18 +12,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from db import connect, due, invariants, keys, read, rows
+from db import connect, due, glass, invariants, keys, read, rows
 from db.definitions import load_definitions
 from db.load import Loader
 from domain import trail
 from domain.action import Action
 from domain.engine import Due, Input, ParkingEnded, step
+from domain.internal_types import Internal
 from domain.lifecycle import Status
 from domain.messages import Message, Outcome, Receipt, Unopened
 from domain.refusals import Code, Refusal
 from domain.trail import Event
 from domain.world import Changes, World
-from tests.model import laws
+from tests.model import alone, laws
 from tests.world import Installation
 from workers.apply import Applier
 from workers.envelope import open_envelope
@@ -96,7 +97,7 @@ class Sides:
         self.applier = Applier(lambda: nullcontext(database.conn), Loader(AUDIENCE))
         self.world = World(now=BEGINNING, audience=AUDIENCE, definitions=load_definitions(database.conn))
         self.waiting: dict[bytes, Message] = {}
-        self.events: dict[UUID, list[Event]] = defaultdict(list)
+        self.told = laws.Told()
         self.wait(0)
 
     @property
@@ -115,8 +116,9 @@ class Sides:
 
     def apply(self, inputs: Sequence[Input]) -> list[Receipt]:
         """Apply a batch to the database, and one input after the other to the world; what comes of it is the same."""
+        unseen = self._unseen(inputs)
         told = self.applier.apply(inputs).receipts
-        assert told == [self._step(given) for given in inputs]
+        assert told == [self._step(given, unseen) for given in inputs]
         self._compare()
         return told
 
@@ -157,14 +159,20 @@ class Sides:
 
     def end(self, look: Callable[[connect.Connection], list[Any]]) -> None:
         """What was written holds every invariant, and tells the rows again."""
-        for action_id, events in self.events.items():
+        for action_id, events in self.told.events.items():
             trail.verify(events)
             assert trail.fold(events)["status"] == self.world.actions[action_id].status
             assert list(laws.broken_by_a_trail(self.world.actions[action_id], events)) == []
+            assert list(alone.broken_by_an_end(self.told, self.world.actions[action_id])) == []
         assert invariants.broken(self.database.conn) == []
         assert look(self.database.conn) == []
 
-    def _step(self, given: Input) -> Receipt:
+    def _unseen(self, inputs: Sequence[Input]) -> set[UUID]:
+        """The ratifications that a batch does not read: it does not notice that their time is over."""
+        read = glass.ratifications(self.database.conn, inputs) | {getattr(given, "action_id", None) for given in inputs}
+        return {item.id for item in self.world.actions.values() if item.action_type == Internal.RATIFY} - read
+
+    def _step(self, given: Input, unseen: Collection[UUID] = ()) -> Receipt:
         if isinstance(given, Message):
             self.waiting[given.content_sha256] = given
         world = self.world
@@ -172,10 +180,12 @@ class Sides:
         for message in self._parked():
             world.parked.setdefault(self._waits_for(message), []).append(message)
         world.parked_counts = {action_id: len(waiting) for action_id, waiting in world.parked.items()}
+        hidden = {action_id: world.actions.pop(action_id) for action_id in unseen}
         receipt = step(world, given)
-        assert list(laws.broken_by_a_step(world, given, receipt)) == []
-        for event in world.changes.events:
-            self.events[event.action_id].append(event)
+        world.actions |= hidden
+        self.told.add(given, receipt, world.changes.events)
+        assert list(laws.broken_by_a_step(world, self.told, given, receipt)) == []
+        assert list(alone.broken_by_a_step(world, self.told)) == []
         return receipt
 
     def _parked(self) -> list[Message]:
@@ -212,7 +222,7 @@ class Sides:
         events: dict[UUID, list[Event]] = defaultdict(list)
         for row in told:
             events[row["action_id"]].append(rows.event(row))
-        assert events == self.events
+        assert events == self.told.events
         directory, now = world.directory, world.now
         assert {row["id"]: (frozenset(row["roles"]), frozenset(row["acts_for"])) for row in people} == {
             person: (directory.roles_of(person, now), directory.delegators(person, now)) for person in directory.people

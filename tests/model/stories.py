@@ -40,10 +40,10 @@ class Stories(People):
             self.create(name, data.draw(words.KINDS), data.draw(words.TYPES), {}, {}, hold=True)
         self.deliver()
         for name, settling in zip(words.BEGUN, words.SETTLING, strict=False):
-            self.come_some_way(data, action_id("sira", name, ""), settling)
+            self.come_some_way(data, data.draw(words.WAYS), action_id("sira", name, ""), settling)
 
-    def come_some_way(self, data: st.DataObject, which: UUID, settling: str) -> None:
-        match data.draw(words.WAYS):
+    def come_some_way(self, data: st.DataObject, way: str, which: UUID, settling: str) -> None:
+        match way:
             case "on its way":
                 self.go_on(which, data.draw(words.STEPS))
             case "settled":
@@ -178,7 +178,7 @@ class Stories(People):
     def touch(self, which: UUID) -> None:
         self.happen(Due(which))
 
-    @rule(kid=st.sampled_from(["desk-2", "desk-3", "person:f1"]))
+    @rule(kid=st.sampled_from(["desk-2", "desk-3", "person:f1", "stolen"]))
     def revoke(self, kid: str) -> None:
         self.deliver()
         self.sides.revoke(kid)

@@ -13,8 +13,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from db import keys
 from tests.model import words
+from tests.model.emergencies import Emergencies
 from tests.model.sides import Database
-from tests.model.stories import Stories
 from tests.world import Installation
 from workers import definition_files
 
@@ -43,7 +43,7 @@ def database(installation: Installation) -> Iterator[Database]:
 
 
 def test_the_database_and_a_world_in_memory_tell_the_same_story(database: Database) -> None:
-    class Told(Stories):
+    class Told(Emergencies):
         def __init__(self) -> None:
             super().__init__(database)
 

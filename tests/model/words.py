@@ -19,7 +19,7 @@ DESK = Scope(
 FINANCE = DESK.model_copy(update={"roles": ("finance_ops",), "action_types": ("DEDUPLICATES", "NEITHER")})
 DESK_KEYS: dict[str, tuple[SigningKey, Scope]] = {
     kid: (SigningKey.generate(kid, "desk"), scope)
-    for kid, scope in {"desk-1": DESK, "desk-2": DESK, "desk-3": FINANCE}.items()
+    for kid, scope in {"desk-1": DESK, "desk-2": DESK, "desk-3": FINANCE, "stolen": DESK}.items()
 }
 SIGNERS = {kid: key for kid, (key, _) in DESK_KEYS.items()} | {
     "person:f1": SigningKey.generate("person:f1", "person:f1"),
@@ -47,24 +47,37 @@ PEOPLE = st.sampled_from([*ROLES, "stranger"])
 KEY_NAMES = ["k1", "k2", "k3"]
 BEGUN = KEY_NAMES[:2]
 """Their actions are there from the beginning."""
+URGENT = ["e1", "e2", "e3"]
+"""Those of what one person may approve alone."""
+SEVERAL_URGENT = st.sampled_from([["e1"], ["e1", "e2"], ["e3", "e2"]])
 SETTLING = ["s1", "s2", "s3"]
 """The keys of internal actions: what is to be done about the others."""
 ABOUT = {name: action_id("desk", name, "") for name in SETTLING}
 INVERSES = [action_id(ENGINE, str(about), "") for about in ABOUT.values()]
 """What they create if they roll something back; votes on it may come before."""
 TARGETS = st.sampled_from(
-    [action_id("sira", name, "") for name in BEGUN * 4 + KEY_NAMES]
+    [action_id("sira", name, "") for name in BEGUN * 4 + KEY_NAMES + URGENT * 2]
     + [action_id("desk", "k1", ""), *ABOUT.values(), *INVERSES]
 )
 INTERNAL = st.sampled_from([None, None, None, None, *SUBJECT_STATUS])
 FOUND = st.sampled_from(["executed", "approved", "failed"])
 DESKS = st.sampled_from(["desk-1", "desk-1", "desk-2", "desk-3", "person:f1"])
+STOLEN = st.sampled_from(["stolen", "stolen", "desk-2", "person:f1"])
+"""Keys that turn out to be somebody else's too."""
 CANCELLERS = st.sampled_from(
     [("sira", "sira-system"), ("desk-1", "a1"), ("desk-1", "f2"), ("desk-3", "a1"), ("sira", "f1")]
 )
 KINDS = st.sampled_from(
-    ["role", "role", "ratio", "share", "named", "both", "nobody", "none of them", "chain", "asking"]
+    ["role", "role", "ratio", "share", "named", "both", "nobody", "none of them", "chain", "asking", "glass", "alarm"]
 )
+GLASS_KINDS = st.sampled_from(["glass", "glass", "alarm"])
+"""What one person may approve alone."""
+ALONE = st.sampled_from(["f3", "f3", "f3", "f3", "cfo", "a2"])
+"""Who does; it is not for who acts for somebody."""
+AFTERWARDS = st.sampled_from(["ratified", "agreed", "refused", "overdue", "overdue", "nothing", "nothing", "cancelled"])
+"""What others say of that,"""
+LAST = st.sampled_from([0, 1])
+"""of the last time or the time before."""
 GUARANTEES = ["DEDUPLICATES", "QUERYABLE", "NEITHER"]
 TYPES = st.sampled_from(GUARANTEES)
 CHOICES = st.sampled_from(["approve", "approve", "approve", "reject", "abstain", "withdraw"])
@@ -73,7 +86,11 @@ _RETRIES = [Retry("busy"), Retry("busy", 30.0), Retry("busy", 9000.0)]
 OUTCOMES = st.sampled_from(_OUTCOMES + _RETRIES)
 STEPS = st.lists(st.sampled_from([*_OUTCOMES, None, None, *_OUTCOMES, *_RETRIES]), min_size=1, max_size=6)
 """How an action goes on: what its calls come to; None is a worker that is still at it."""
-WAYS = st.sampled_from(["settled", "unknown", "falls away", "cancelled", "on its way", "settled", "falls away"])
+WAYS = st.sampled_from(
+    ["settled", "settled", "unknown", "falls away", "falls away", "cancelled", "on its way"]
+    + ["alone"] * 3
+    + ["spoken over"] * 2
+)
 """How far an action has come when a story begins."""
 LONG_CALL_SECONDS = 8
 """After which its worker renews a lease."""
@@ -84,6 +101,16 @@ STRICTER = st.sampled_from(
     + [{"auto_execute": True}, {"auto_execute": True}, {"auto_execute": False}]
 )
 AGO = st.sampled_from([None, None, 2, 5, 90, -40])
+SPOKEN_OVER = st.sampled_from(
+    [
+        ("reject", "approve"),
+        ("reject", "abstain"),
+        ("reject", "withdraw"),
+        ("abstain", "reject"),
+        ("approve", "approve"),
+    ]
+)
+"""What somebody said, and what was said with a stolen key after that."""
 SEVERAL_VOTES = st.lists(st.tuples(CHOICES, st.sampled_from([None, 1, 1, 2, 5])), min_size=2, max_size=4)
 SEEN = st.sampled_from([None, None, None, "right", "wrong"])
 ENDS = st.sampled_from([None, None, 10, 600, -600])

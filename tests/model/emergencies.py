@@ -1,0 +1,119 @@
+"""What people do when nobody else can be reached, and what others do with keys that they have stolen."""
+
+from hashlib import sha256
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from domain.messages import action_id
+from domain.outcome import Done
+from domain.world import ENGINE
+from tests.model import words
+from tests.model.sides import Database
+from tests.model.stories import Stories
+
+
+class Emergencies(Stories):
+    """Stories in which one person approves alone, others ratify that or do not, and keys are stolen."""
+
+    def __init__(self, database: Database) -> None:
+        self.ratifications: list[UUID] = []
+        """Also those that nobody has been asked for, as glass was not broken."""
+        super().__init__(database)
+
+    def come_some_way(self, data: st.DataObject, way: str, which: UUID, settling: str) -> None:
+        match way:
+            case "alone":
+                names, kind, person = map(data.draw, (words.SEVERAL_URGENT, words.GLASS_KINDS, words.ALONE))
+                said, last, early = map(data.draw, (words.AFTERWARDS, words.LAST, st.booleans()))
+                self.emergency(names, kind, person, said, last, "desk-1", early)
+            case "spoken over":
+                person, choices = data.draw(st.sampled_from(words.EVERYBODY)), data.draw(words.SPOKEN_OVER)
+                key, voters, noticed = map(data.draw, (words.STOLEN, words.VOTERS, st.booleans()))
+                self.speak_over(which, person, choices, key, voters, noticed)
+            case _:
+                super().come_some_way(data, way, which, settling)
+
+    @rule(which=words.TARGETS, person=words.ALONE, desk=words.DESKS | words.STOLEN, hold=words.HOLD)
+    def break_glass(self, which: UUID, person: str, desk: str, hold: bool) -> None:
+        body = {"action_id": str(which), "voter_id": person, "vote": "approve", "break_glass": "nobody answers"}
+        token = self.say(desk, "CastVote", body, {}, hold=hold)
+        self.ratifications.append(action_id(ENGINE, sha256(token.encode()).hexdigest(), ""))
+
+    @precondition(lambda self: self.ratifications)
+    @rule(last=words.LAST, said=words.AFTERWARDS, desk=words.DESKS | words.STOLEN)
+    def answer(self, last: int, said: str, desk: str) -> None:
+        """Others say whether it was right that somebody approved alone; or nobody does in time, and no sweep notices."""
+        which = self.ratifications[-1 - last % len(self.ratifications)]
+        match said:
+            case "ratified":
+                self.agree(which, "approve", words.EVERYBODY, desk)
+                self.go_on(which, [Done()] * 3)
+            case "agreed":
+                self.agree(which, "approve", words.EVERYBODY, desk)
+            case "refused":
+                self.agree(which, "reject", words.EVERYBODY, desk)
+            case "overdue":
+                self.wait_until_due(which)
+            case "cancelled":
+                self.cancel(which, ("desk-1", "a1"), {}, hold=False)
+
+    @rule(
+        names=words.SEVERAL_URGENT,
+        kind=words.GLASS_KINDS,
+        person=words.ALONE,
+        said=words.AFTERWARDS,
+        last=words.LAST,
+        desk=words.DESKS,
+        early=st.booleans(),
+    )
+    def emergency(self, names: list[str], kind: str, person: str, said: str, last: int, desk: str, early: bool) -> None:
+        """One person breaks glass and has the actions begin, before or after others have said what they think of it."""
+        for name in names:
+            self.create(name, kind, "DEDUPLICATES", {}, {}, hold=False)
+        several = [action_id("sira", name, "") for name in names]
+        for which in several:
+            self.wait(1)
+            self.break_glass(which, person, "desk-1", hold=False)
+            self.execute(which, "a1", "desk-1", {}, hold=False)
+            if early:
+                self.start(which)
+        self.answer(last, said, desk)
+        for which in reversed(several):
+            self.start(which)
+
+    @rule(person=words.ALONE)
+    def grant_anew(self, person: str) -> None:
+        """Somebody loses what they hold, and gets it again."""
+        self.sync([name for name in words.ROLES if name != person], 1, {})
+        self.wait(1)
+        self.sync(list(words.ROLES), 1, {})
+
+    @rule(
+        which=words.TARGETS,
+        person=st.sampled_from(words.EVERYBODY),
+        choices=words.SPOKEN_OVER,
+        key=words.STOLEN,
+        voters=words.VOTERS,
+        noticed=st.booleans(),
+    )
+    def speak_over(
+        self, which: UUID, person: str, choices: tuple[str, str], key: str, voters: list[str], noticed: bool
+    ) -> None:
+        """Somebody votes, and somebody else for them with a stolen key; that is noticed before or after others vote."""
+        for choice, signer in zip(choices, ["desk-1", key], strict=True):
+            self.vote(which, person, choice, signer, None, None, {}, hold=False)
+            self.wait(1)
+        if noticed:
+            self.revoke(key)
+        self.agree(which, "approve", [voter for voter in voters if voter != person], "desk-1")
+        self.execute(which, "a1", "desk-1", {}, hold=False)
+        self.revoke(key)
+        self.start(which)
+
+    @rule()
+    def deliver_backwards(self) -> None:
+        """A queue keeps no order."""
+        self.held.reverse()
+        self.deliver()
