@@ -33,6 +33,12 @@ def _without_login(url: HttpUrl | None) -> HttpUrl | None:
     return url
 
 
+def _a_base(url: HttpUrl) -> HttpUrl:
+    if url.query or url.fragment or url.username or url.password:
+        raise ValueError("write it without a login and what follows the path, to which each action type adds its own")
+    return url
+
+
 def _of_postgres(address: str) -> str:
     try:
         conninfo_to_dict(address)
@@ -78,7 +84,7 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=stack.default_data_dir)
     audience: str = "ops-approval"
     ingest: bool = True
-    services: dict[str, HttpUrl] = {}
+    services: dict[str, Annotated[HttpUrl, AfterValidator(_a_base)]] = {}
     service_secrets: dict[str, Annotated[SecretStr, AfterValidator(_a_secret)]] = {}
     limits: Limits = Limits()
     escalate_every_seconds: Annotated[int, Field(ge=1)] = 600

@@ -19,6 +19,10 @@ SECRET = "geheim"  # noqa: S105 - not one
         ("BROKER_URL", f"redis://:{SECRET}@h", "BROKER_URL: that is no address; write amqp://"),
         ("OPS_APPROVAL_LIMITS", SECRET, "OPS_APPROVAL_LIMITS is not JSON."),
         ("OPS_APPROVAL_SERVICES", '{"float": "x"}', "OPS_APPROVAL_SERVICES float: Input should be a valid URL"),
+        *(
+            ("OPS_APPROVAL_SERVICES", f'{{"float": "{url}"}}', "OPS_APPROVAL_SERVICES float: write it without a login")
+            for url in (f"https://h/v2?tenant={SECRET}", f"https://h/#{SECRET}", f"https://u:{SECRET}@h")
+        ),
         ("OPS_APPROVAL_ESCALATE_EVERY_SECONDS", "0", "OPS_APPROVAL_ESCALATE_EVERY_SECONDS: Input should be greater"),
     ],
 )
