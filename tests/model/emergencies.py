@@ -29,9 +29,9 @@ class Emergencies(Stories):
                 said, last, early = map(data.draw, (words.AFTERWARDS, words.LAST, st.booleans()))
                 self.emergency(names, kind, person, said, last, "desk-1", early)
             case "spoken over":
-                person, choices = data.draw(st.sampled_from(words.EVERYBODY)), data.draw(words.SPOKEN_OVER)
-                key, voters, noticed = map(data.draw, (words.STOLEN, words.VOTERS, st.booleans()))
-                self.speak_over(which, person, choices, key, voters, noticed)
+                name, kind, person = map(data.draw, (words.URGENT, words.CAREFUL_KINDS, words.SPOKEN_FOR))
+                choices, key, early = map(data.draw, (words.SPOKEN_OVER, words.STOLEN, st.booleans()))
+                self.speak_over(name, kind, person, choices, key, early)
             case _:
                 super().come_some_way(data, way, which, settling)
 
@@ -45,19 +45,18 @@ class Emergencies(Stories):
     @rule(last=words.LAST, said=words.AFTERWARDS, desk=words.DESKS | words.STOLEN)
     def answer(self, last: int, said: str, desk: str) -> None:
         """Others say whether it was right that somebody approved alone; or nobody does in time, and no sweep notices."""
+        self.deliver()
         which = self.ratifications[-1 - last % len(self.ratifications)]
         match said:
             case "ratified":
-                self.agree(which, "approve", words.EVERYBODY, desk)
+                self.agree(which, "approve", ["a1", "a2"], desk)
                 self.go_on(which, [Done()] * 3)
             case "agreed":
-                self.agree(which, "approve", words.EVERYBODY, desk)
+                self.agree(which, "approve", ["a1", "a2"], desk)
             case "refused":
-                self.agree(which, "reject", words.EVERYBODY, desk)
+                self.agree(which, "reject", ["a1", "a2"], desk)
             case "overdue":
                 self.wait_until_due(which)
-            case "cancelled":
-                self.cancel(which, ("desk-1", "a1"), {}, hold=False)
 
     @rule(
         names=words.SEVERAL_URGENT,
@@ -71,17 +70,18 @@ class Emergencies(Stories):
     def emergency(self, names: list[str], kind: str, person: str, said: str, last: int, desk: str, early: bool) -> None:
         """One person breaks glass and has the actions begin, before or after others have said what they think of it."""
         for name in names:
-            self.create(name, kind, "DEDUPLICATES", {}, {}, hold=False)
+            self.create(name, kind, "DEDUPLICATES", {}, {}, hold=True)
         several = [action_id("sira", name, "") for name in names]
         for which in several:
             self.wait(1)
-            self.break_glass(which, person, "desk-1", hold=False)
+            self.break_glass(which, person, "desk-1", hold=True)
             self.execute(which, "a1", "desk-1", {}, hold=False)
             if early:
                 self.start(which)
         self.answer(last, said, desk)
         for which in reversed(several):
             self.start(which)
+            self.agree_again(which)
 
     @rule(person=words.ALONE)
     def grant_anew(self, person: str) -> None:
@@ -91,23 +91,23 @@ class Emergencies(Stories):
         self.sync(list(words.ROLES), 1, {})
 
     @rule(
-        which=words.TARGETS,
-        person=st.sampled_from(words.EVERYBODY),
+        name=words.URGENT,
+        kind=words.CAREFUL_KINDS,
+        person=words.SPOKEN_FOR,
         choices=words.SPOKEN_OVER,
         key=words.STOLEN,
-        voters=words.VOTERS,
-        noticed=st.booleans(),
+        early=st.booleans(),
     )
-    def speak_over(
-        self, which: UUID, person: str, choices: tuple[str, str], key: str, voters: list[str], noticed: bool
-    ) -> None:
-        """Somebody votes, and somebody else for them with a stolen key; that is noticed before or after others vote."""
+    def speak_over(self, name: str, kind: str, person: str, choices: tuple[str, str], key: str, early: bool) -> None:
+        """Somebody votes, and a thief for them with a stolen key; that is noticed early, or when all others have voted."""
+        which = action_id("sira", name, "")
+        self.create(name, kind, "DEDUPLICATES", {}, {}, hold=True)
         for choice, signer in zip(choices, ["desk-1", key], strict=True):
             self.vote(which, person, choice, signer, None, None, {}, hold=False)
             self.wait(1)
-        if noticed:
+        if early:
             self.revoke(key)
-        self.agree(which, "approve", [voter for voter in voters if voter != person], "desk-1")
+        self.agree(which, "approve", [voter for voter in words.EVERYBODY if voter != person], "desk-1")
         self.execute(which, "a1", "desk-1", {}, hold=False)
         self.revoke(key)
         self.start(which)

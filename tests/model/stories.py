@@ -101,6 +101,12 @@ class Stories(People):
                 self.sync(list(words.ROLES), 1, dict.fromkeys(people, 1))
                 self.wait(1)
         self.start(which)
+        self.agree_again(which)
+
+    def agree_again(self, which: UUID) -> None:
+        """What lost its approval is approved anew, and nobody has asked for its execution since."""
+        self.agree(which, "approve", ["f1", "f2"], "desk-1")
+        self.start(which)
 
     # What the queue does
 

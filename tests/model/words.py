@@ -47,8 +47,8 @@ PEOPLE = st.sampled_from([*ROLES, "stranger"])
 KEY_NAMES = ["k1", "k2", "k3"]
 BEGUN = KEY_NAMES[:2]
 """Their actions are there from the beginning."""
-URGENT = ["e1", "e2", "e3"]
-"""Those of what one person may approve alone."""
+_URGENT = ["e1", "e2", "e3"]
+URGENT = st.sampled_from(_URGENT)
 SEVERAL_URGENT = st.sampled_from([["e1"], ["e1", "e2"], ["e3", "e2"]])
 SETTLING = ["s1", "s2", "s3"]
 """The keys of internal actions: what is to be done about the others."""
@@ -56,7 +56,7 @@ ABOUT = {name: action_id("desk", name, "") for name in SETTLING}
 INVERSES = [action_id(ENGINE, str(about), "") for about in ABOUT.values()]
 """What they create if they roll something back; votes on it may come before."""
 TARGETS = st.sampled_from(
-    [action_id("sira", name, "") for name in BEGUN * 4 + KEY_NAMES + URGENT * 2]
+    [action_id("sira", name, "") for name in BEGUN * 4 + KEY_NAMES + _URGENT * 2]
     + [action_id("desk", "k1", ""), *ABOUT.values(), *INVERSES]
 )
 INTERNAL = st.sampled_from([None, None, None, None, *SUBJECT_STATUS])
@@ -70,11 +70,13 @@ CANCELLERS = st.sampled_from(
 KINDS = st.sampled_from(
     ["role", "role", "ratio", "share", "named", "both", "nobody", "none of them", "chain", "asking", "glass", "alarm"]
 )
+CAREFUL_KINDS = st.sampled_from(["glass", "glass", "chain", "share", "both"])
+"""What is not approved where one of a few rejects it."""
 GLASS_KINDS = st.sampled_from(["glass", "glass", "alarm"])
 """What one person may approve alone."""
 ALONE = st.sampled_from(["f3", "f3", "f3", "f3", "cfo", "a2"])
 """Who does; it is not for who acts for somebody."""
-AFTERWARDS = st.sampled_from(["ratified", "agreed", "refused", "overdue", "overdue", "nothing", "nothing", "cancelled"])
+AFTERWARDS = st.sampled_from(["ratified", "agreed", "refused", "refused", "refused", "overdue", "overdue", "nothing"])
 """What others say of that,"""
 LAST = st.sampled_from([0, 1])
 """of the last time or the time before."""
@@ -101,16 +103,16 @@ STRICTER = st.sampled_from(
     + [{"auto_execute": True}, {"auto_execute": True}, {"auto_execute": False}]
 )
 AGO = st.sampled_from([None, None, 2, 5, 90, -40])
+SPOKEN_FOR = st.sampled_from(["f1", "f2", "f3", "f3", "cfo"])
 SPOKEN_OVER = st.sampled_from(
     [
         ("reject", "approve"),
         ("reject", "abstain"),
         ("reject", "withdraw"),
         ("abstain", "reject"),
-        ("approve", "approve"),
     ]
 )
-"""What somebody said, and what was said with a stolen key after that."""
+"""What somebody says, and what a thief says for them after that."""
 SEVERAL_VOTES = st.lists(st.tuples(CHOICES, st.sampled_from([None, 1, 1, 2, 5])), min_size=2, max_size=4)
 SEEN = st.sampled_from([None, None, None, "right", "wrong"])
 ENDS = st.sampled_from([None, None, 10, 600, -600])
