@@ -48,6 +48,7 @@ def unkept(why: str) -> Outcome:
         ),
         (200, b'{"state": "executed", "result": {"x": 1e300}}', unkept("it holds a number too large to be exact")),
         (200, b'{"state": "not_executed", "state": "executed"}', Unknown("the service does not know yet")),
+        (200, b'{"state": "not_executed", "x": NaN}', Unknown("the service does not know yet")),
         (200, b'["executed"]', Unknown("the service does not know yet")),
         (200, b'{"state": "not_executed"}', Retry("the service says that it did not happen")),
         (200, b'{"state": "in_progress"}', Unknown("the service does not know yet")),

@@ -56,7 +56,9 @@ def printable(text: str) -> str:
 def state(body: bytes) -> Any:
     """What the JSON object in `body` has as `state`, whatever else it holds; None if it is none, or repeats a key."""
     try:
-        value = json.loads(body.decode(), parse_int=str, object_pairs_hook=_without_repeats)
+        value = json.loads(
+            body.decode(), parse_int=str, parse_constant=_no_constant, object_pairs_hook=_without_repeats
+        )
     except (ValueError, RecursionError):
         return None
     return value.get("state") if isinstance(value, dict) else None
