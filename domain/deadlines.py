@@ -36,15 +36,17 @@ def enforce_ratifications(world: World) -> None:
 
     What was approved alone is not begun after that, nor does the person break glass again, though no sweep came by.
     """
-    for action in [*world.actions.values()]:
-        if action.action_type == Internal.RATIFY:
-            enforce(world, action)
+    ratifications = [action for action in world.actions.values() if action.action_type == Internal.RATIFY]
+    for action in sorted(
+        ratifications, key=lambda item: (item.expires_at, item.id)
+    ):  # in whatever order they were read
+        enforce(world, action)
 
 
 def _lapse(world: World, action: Action) -> Action:
     """Expire an approval that was not used in time: no first attempt is made on an old one, whoever asked for it.
 
-    But that what was approved alone is ratified comes true by the agreement, however late it is carried out.
+    A ratification never lapses: people have agreed to it, however late that is carried out.
     """
     if action.decided_at is None or action.action_type == Internal.RATIFY:
         return action
