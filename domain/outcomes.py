@@ -59,7 +59,7 @@ def conclude(world: World, action: Action, attempt: Attempt, outcome: Outcome) -
 
 def stop_retrying(world: World, action: Action) -> Action:
     """Give up an action that no worker came to try again in time: its service may have forgotten the key by now."""
-    if not _too_late(world, action, world.now):
+    if not _is_spent(world, action, world.now):
         return action
     return _give_up(world, action, last_attempt(world, action), "It was not tried again in time.")
 
@@ -133,30 +133,25 @@ def _of(attempt: Attempt, by: Action | None = None) -> dict[str, Any]:
 def _try_again(world: World, action: Action, attempt: Attempt, reason: str, after_seconds: float | None) -> Action:
     action_type = world.action_type_of(action)
     at = world.now + timedelta(seconds=_pause_seconds(action_type, action, attempt, after_seconds))
-    if _too_many(world, action, attempt) or _too_late(world, action, at):
+    if _is_spent(world, action, at):
         return _give_up(world, action, attempt, reason)
     data = _of(attempt) | {"reason": reason, "next_attempt_at": timestamp(at)}
     changes: dict[str, Any] = {"error": reason, "next_attempt_at": at, "due_at": at}
     return world.note(action, EventName.RETRY_SCHEDULED, ENGINE, data, status=Status.APPROVED, **changes)
 
 
-def _too_many(world: World, action: Action, attempt: Attempt) -> bool:
-    """Whether the attempts are used up that there are, or since people had it tried again. A ratification's never are."""
-    tried = attempt.number - action.attempts_before
-    return action.action_type != Internal.RATIFY and tried >= world.action_type_of(action).max_attempts
+def _is_spent(world: World, action: Action, at: datetime) -> bool:
+    """Whether attempts or time are used up, at this moment, since the first attempt or since people had it tried again.
 
-
-def _too_late(world: World, action: Action, at: datetime) -> bool:
-    """Whether a call at this moment would come too long after the first, or after the first since people had it tried again.
-
-    Never that of a ratification: people have agreed, and nothing else says so of what was approved alone.
+    Those of a ratification never are: people have agreed, and nothing else says so of what was approved alone.
     """
     if action.action_type == Internal.RATIFY:
         return False
-    first = world.attempts[action.id].get(action.attempts_before + 1)
-    since = action.next_attempt_at if first is None else first.started_at  # from when on people have had it tried again
-    within = timedelta(seconds=world.action_type_of(action).retry_within_seconds)
-    return since is not None and at > since + within
+    action_type, attempts = world.action_type_of(action), world.attempts[action.id]
+    first = attempts.get(action.attempts_before + 1)
+    since = action.next_attempt_at if first is None else first.started_at
+    is_late = since is not None and at > since + timedelta(seconds=action_type.retry_within_seconds)
+    return is_late or len(attempts) - action.attempts_before >= action_type.max_attempts
 
 
 def _pause_seconds(action_type: ActionType, action: Action, attempt: Attempt, after_seconds: float | None) -> float:
