@@ -106,7 +106,7 @@ def _approve(world: World, action: Action, decision: Decision) -> Action:
 def good_until(world: World, action: Action, decided_at: datetime) -> datetime:
     """When an approval lapses that nobody used; the sooner where somebody's vote for it breaks glass and may do so."""
     seconds, glass = action.execute_within_seconds, action.requirement.break_glass
-    if glass is not None and any(cast.breaks_glass for cast in _counted(world, action)):
+    if glass is not None and any(_breaks_glass(world, cast) for cast in world.votes.get(action.id, {}).values()):
         seconds = min(seconds, glass.valid_seconds)
     return decided_at + timedelta(seconds=seconds)
 
@@ -116,12 +116,10 @@ def reconsider(world: World, action: Action) -> Action:
 
     At once, and not only before the first attempt: nobody else can vote until then, and the approval soon lapses.
     """
-    cast = world.votes.get(action.id, {}).values()
     if action.status is not Status.APPROVED or world.attempts.get(action.id):
         return action
-    if sum(vote.break_glass is not None for vote in cast) == sum(vote.breaks_glass for vote in _counted(world, action)):
-        return action
-    return decide_again(world, action)
+    alone = [cast for cast in world.votes.get(action.id, {}).values() if cast.break_glass is not None]
+    return action if all(_breaks_glass(world, cast) for cast in alone) else decide_again(world, action)
 
 
 def decide_again(world: World, action: Action) -> Action:
@@ -231,9 +229,12 @@ def heard(world: World, action: Action) -> frozenset[str]:
 
 def _counted(world: World, action: Action) -> list[CountedVote]:
     votes = [cast for cast in world.votes.get(action.id, {}).values() if cast.kid not in world.compromised]
-    return [
-        replace(cast.counted, breaks_glass=cast.counted.breaks_glass and _is_trusted(world, cast)) for cast in votes
-    ]
+    return [replace(cast.counted, breaks_glass=_breaks_glass(world, cast)) for cast in votes]
+
+
+def _breaks_glass(world: World, cast: Vote) -> bool:
+    """Whether a vote was to be enough alone, and neither a stolen key nor a refused ratification speaks against it by now."""
+    return cast.break_glass is not None and cast.kid not in world.compromised and _is_trusted(world, cast)
 
 
 def _is_trusted(world: World, cast: Vote) -> bool:
