@@ -32,7 +32,7 @@ from domain.proposal import ALERT_ID, RECOMMENDATION_ID
 from domain.quorum_tree import Tree
 from domain.refusals import Code, Refusal
 from domain.requirement import EscalationStep, Requirement
-from domain.subject import completed
+from domain.subject import with_attempt
 from domain.trail import EventName
 from domain.world import World
 
@@ -88,7 +88,7 @@ def make(
         return Refusal(Code.INVALID_PARAMS, "; ".join(problems))
     if (refusal := _change_refusal(world, body)) is not None:
         return refusal
-    asked = completed(world, body)
+    asked = with_attempt(world, body)
     if isinstance(asked, Refusal):
         return asked
     if (subject_id := subject_of(asked.action_type, asked.params)) is not None:

@@ -2,12 +2,9 @@
 
 from domain import deadlines
 from domain.action import Action
-from domain.lifecycle import FINAL, HOLDING, Status
+from domain.lifecycle import HOLDING, WITHOUT_EFFECT
 from domain.proposal import ALERT_ID, named
 from domain.world import World
-
-WITHOUT_EFFECT = (FINAL - {Status.EXECUTED}) | {Status.FAILED}
-"""States in which an action has had no effect, and has none by itself."""
 
 
 def holder(world: World, exclusive_key: str | None) -> Action | None:

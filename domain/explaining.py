@@ -15,7 +15,7 @@ from domain.keys import Scope
 from domain.messages import CreateAction
 from domain.policy import Policy
 from domain.refusals import Refusal
-from domain.subject import completed
+from domain.subject import with_attempt
 from domain.world import World
 
 _ANY_KEY = Scope(
@@ -65,7 +65,7 @@ def explain(world: World, body: CreateAction) -> Explanation:
     message = messages.as_if_sent(body, world.audience, world.now, _ANY_KEY)
     receipt = creation.create(world, message, body)
     action_type = world.definitions.action_types_in_force.get(body.action_type)
-    asked = completed(world, body)
+    asked = with_attempt(world, body)
     asked = body if isinstance(asked, Refusal) else asked
     facts = facts_of(action_type.definition, asked) if action_type is not None else None
     if isinstance(facts, Refusal):

@@ -88,6 +88,9 @@ HOLDING = frozenset(Status) - FINAL - {Status.FAILED}
 MAY_STILL_HAPPEN = frozenset(Status) - FINAL | {Status.EXECUTED}
 """States in which an action has had its effect, or may have it, be it because people have it tried again."""
 
+WITHOUT_EFFECT = (FINAL - {Status.EXECUTED}) | {Status.FAILED}
+"""States in which an action has had no effect, and has none by itself."""
+
 
 class ForbiddenTransition(RuntimeError):
     """A step tried a change of status that the graph does not have: a defect of the engine, never of its input."""

@@ -16,8 +16,8 @@ from domain.action import Action
 from domain.deciding import unreachable_warning
 from domain.definitions import Definitions
 from domain.exact_json import canonical
-from domain.exclusive import WITHOUT_EFFECT
 from domain.keys import Scope
+from domain.lifecycle import WITHOUT_EFFECT
 from domain.messages import CreateAction, Message, Outcome, Receipt
 from domain.proposal import (
     ALERT_ID,

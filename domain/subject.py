@@ -12,7 +12,7 @@ from domain.refusals import Code, Refusal
 from domain.world import World
 
 
-def completed(world: World, body: CreateAction) -> CreateAction | Refusal:
+def with_attempt(world: World, body: CreateAction) -> CreateAction | Refusal:
     """What a body asks for, with the attempt that it is about, named by its sender or not; about no action, as it is."""
     if body.action_type not in SUBJECT_STATUS:
         return body
