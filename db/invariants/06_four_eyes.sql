@@ -1,6 +1,6 @@
--- 6. Whom separation of duties keeps out of an action has no vote on it: its target always (but a definition's or an
--- issuer's name, which is nobody's), and who created or triggered it
--- unless its policy allows self-approval and no other action led to it.
+-- 6. Whom separation of duties keeps out of an action has no vote on it: its target always (but the name of a
+-- definition or an issuer, which is nobody's), and who created or triggered it unless its policy allows
+-- self-approval and no other action led to it.
 select a.id::text as id, format('%s voted and is kept out by separation of duties', v.person_id) as what
   from votes v
   join actions a on a.id = v.action_id
